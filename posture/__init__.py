@@ -1,0 +1,1 @@
+"""Moves a Consul service mesh from one security posture to another: reviewed before, proven after."""
