@@ -1,0 +1,1 @@
+"""Applications, postures and the Consul config entries they compile to. Pure: reads YAML, touches nothing else."""

@@ -1,0 +1,138 @@
+"""An application in the mesh: its services, who calls whom, its clients and its gateway, as `apps/*.yaml` says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from posture.model.document import Document, Shape, nearest, read_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "Application",
+    "Call",
+    "Client",
+    "Gateway",
+    "Method",
+    "Name",
+    "Route",
+    "Service",
+    "load_application",
+]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""A service's name: a DNS label, which both Consul and Kubernetes accept."""
+
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]
+"""The methods that Consul accepts in a permission (its `isValidHTTPMethod`)."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Call(Shape):
+    """A request that a service makes of another, by example: it is what the service needs to work."""
+
+    to: Name
+    method: Method = "GET"
+    path: UrlPath
+
+
+class Service(Shape):
+    """A service of the mesh, in one or more versions that share its name, its rules and its port."""
+
+    protocol: Literal["http", "tcp"] = "http"
+    port: Port
+    versions: Annotated[tuple[Name, ...], Field(min_length=1)] = ("v1",)
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """How the local target starts it; it finds its address and its upstreams in the environment."""
+    calls: tuple[Call, ...] = ()
+
+
+class Client(Shape):
+    """A caller with an identity in the mesh and no server of its own, such as a load generator."""
+
+    calls: Annotated[tuple[Call, ...], Field(min_length=1)]
+
+
+class Route(Shape):
+    """A path that the gateway sends to a service: exactly this path, or all paths below a prefix."""
+
+    exact: UrlPath | None = None
+    prefix: UrlPath | None = None
+    to: Name
+
+    @property
+    def path(self) -> str:
+        """The path, of whichever kind."""
+        return self.exact or self.prefix or ""
+
+    @model_validator(mode="after")
+    def _one_path(self) -> Self:
+        if (self.exact is None) == (self.prefix is None):
+            raise ValueError("a route has either 'exact' or 'prefix'; keep one")
+        return self
+
+
+class Gateway(Shape):
+    """The HTTPS entrance. The certificate's paths are relative to the working directory of the gateway's Envoy."""
+
+    name: Name = "gateway"
+    hostname: str = "localhost"
+    port: Port = 8443
+    certificate: str = "gateway/certificate.pem"
+    private_key: str = "gateway/key.pem"
+    routes: Annotated[tuple[Route, ...], Field(min_length=1)]
+
+
+class Application(Shape):
+    """All that a posture can talk about."""
+
+    description: str
+    services: Annotated[dict[Name, Service], Field(min_length=1)]
+    clients: Annotated[dict[Name, Client], Field(default_factory=dict)]
+    gateway: Gateway
+    name: Annotated[str, Field(exclude=True)] = ""
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Every name that can call: services, clients and the gateway."""
+        return frozenset({*self.services, *self.clients, self.gateway.name})
+
+
+def load_application(file: Path) -> Application:
+    """Read an application.
+
+    Raises:
+        InputError: What is wrong, by file and line.
+    """
+    document = read_document(file)
+    application = document.parse(Application).model_copy(update={"name": file.stem})
+    _check_names(application, document)
+    return application
+
+
+def _check_names(application: Application, document: Document) -> None:
+    services, gateway = application.services, application.gateway
+    for name in application.clients:
+        if name in services:
+            document.fail(f"'{name}' is a service already; give the client another name", "clients", name)
+    if gateway.name in {*services, *application.clients}:
+        document.fail(f"'{gateway.name}' is taken; rename the gateway", "gateway", "name")
+    for group, callers in (("services", services), ("clients", application.clients)):
+        for name, caller in callers.items():
+            for i, call in enumerate(caller.calls):
+                _check_service(call.to, services, document, group, name, "calls", i, "to")
+    for i, route in enumerate(gateway.routes):
+        place = ("gateway", "routes", i, "to")
+        _check_service(route.to, services, document, *place)
+        if services[route.to].protocol != "http":
+            document.fail(f"'{route.to}' is a tcp service; routes by path need http", *place)
+
+
+def _check_service(name: str, services: dict[str, Service], document: Document, *place: str | int) -> None:
+    if name not in services:
+        document.fail(f"no service '{name}'; {nearest(name, services)}", *place)

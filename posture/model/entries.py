@@ -1,0 +1,179 @@
+"""Compiles an application and a posture to Consul config entries, in Consul's own words (the HTTP API's PascalCase).
+
+The hub: programs apply these entries, the access model judges them. Each destination has one `service-intentions`
+entry in every posture, never more and never none, so that switching a posture edits sources in place. Fields that
+Consul fills in by itself are written out, because Pulumi's ConfigEntry would otherwise see them as drift.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from posture.model.posture import PATH_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from posture.model.application import Application, Gateway
+    from posture.model.posture import Grant, Permission, Posture
+
+__all__ = ["Entry", "Kind", "compile_entries"]
+
+Body = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """The kinds of config entry that a posture consists of."""
+
+    PROXY_DEFAULTS = "proxy-defaults"
+    MESH = "mesh"
+    SERVICE_DEFAULTS = "service-defaults"
+    SERVICE_INTENTIONS = "service-intentions"
+    FILE_SYSTEM_CERTIFICATE = "file-system-certificate"
+    API_GATEWAY = "api-gateway"
+    HTTP_ROUTE = "http-route"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One config entry: Consul knows it by kind and name; ``body`` is the rest of its fields."""
+
+    kind: Kind
+    name: str
+    body: Body
+
+    @property
+    def json(self) -> str:
+        """The body as Pulumi's `ConfigEntry` takes it: compact JSON with sorted keys."""
+        return json.dumps(self.body, sort_keys=True, separators=(",", ":"))
+
+
+def compile_entries(application: Application, posture: Posture) -> tuple[Entry, ...]:
+    """The entries that make a mesh enforce a posture; each stands after those that it relies on."""
+    return (
+        Entry(Kind.PROXY_DEFAULTS, "global", {**_FILLED_IN, "AccessLogs": {}, "MutualTLSMode": "strict"}),
+        Entry(Kind.MESH, "mesh", _mesh(posture)),
+        *(
+            Entry(Kind.SERVICE_DEFAULTS, name, _service_defaults(application, posture, name))
+            for name in application.services
+        ),
+        Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [_source("*", 5, action="deny")]}),
+        *(
+            Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(posture.grants, name)})
+            for name in application.services
+        ),
+        *_gateway(application.name, application.gateway, posture),
+    )
+
+
+_FILLED_IN: Body = {"Expose": {}, "MeshGateway": {}, "TransparentProxy": {}}
+
+
+def _mesh(posture: Posture) -> Body:
+    floor = {"TLSMinVersion": posture.mesh.tls_min_version}
+    return {
+        "AllowEnablingPermissiveMutualTLS": False,
+        "TLS": {"Incoming": floor, "Outgoing": floor},
+        "HTTP": {
+            "SanitizeXForwardedClientCert": True,
+            "Incoming": {
+                "RequestNormalization": {
+                    "InsecureDisablePathNormalization": False,
+                    "MergeSlashes": True,
+                    "PathWithEscapedSlashesAction": "REJECT_REQUEST",
+                    "HeadersWithUnderscoresAction": "REJECT_REQUEST",
+                }
+            },
+        },
+    }
+
+
+def _service_defaults(application: Application, posture: Posture, name: str) -> Body:
+    limits = posture.limits.get(name)
+    limited = {"MaxInboundConnections": limits.max_inbound_connections} if limits else {}
+    return {**_FILLED_IN, "Protocol": application.services[name].protocol, **limited}
+
+
+def _sources(grants: Iterable[Grant], destination: str) -> list[Body]:
+    """Who may call a destination, one source each, and nobody else; in the order that Consul keeps them."""
+    permissions: dict[str, list[Body]] = {}
+    for grant in grants:
+        if grant.destination == destination:
+            permissions.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
+    named = [
+        _source(name, 9, permissions=allowed) if allowed else _source(name, 9, action="allow")
+        for name, allowed in sorted(permissions.items())
+    ]
+    return [*named, _source("*", 8, action="deny")]
+
+
+def _source(name: str, precedence: int, **rule: object) -> Body:
+    """A source; the figures of precedence are Consul's (`computeIntentionPrecedence`)."""
+    return {
+        "Name": name,
+        "Type": "consul",
+        "Precedence": precedence,
+        **{key.capitalize(): value for key, value in rule.items()},
+    }
+
+
+def _permission(permission: Permission) -> Body:
+    path = {_pascal(kind): getattr(permission, kind) for kind in PATH_KINDS if getattr(permission, kind) is not None}
+    headers = [
+        {_pascal(key): value for key, value in header.model_dump(exclude_defaults=True).items()}
+        for header in permission.header or ()
+    ]
+    return {
+        "Action": "allow",
+        "HTTP": {
+            **path,
+            **({"Header": headers} if headers else {}),
+            **({"Methods": list(permission.methods)} if permission.methods else {}),
+        },
+    }
+
+
+def _gateway(application: str, gateway: Gateway, posture: Posture) -> tuple[Entry, ...]:
+    certificate = {"Kind": Kind.FILE_SYSTEM_CERTIFICATE, "Name": gateway.name}
+    listener = {
+        "Name": "https",
+        "Hostname": gateway.hostname,
+        "Port": gateway.port,
+        "Protocol": "http",
+        "TLS": {"MinVersion": posture.mesh.tls_min_version, "Certificates": [certificate]},
+    }
+    rules = [
+        {
+            "Matches": [
+                {"Path": {"Match": "exact" if route.exact else "prefix", "Value": route.path}}
+                for route in gateway.routes
+                if route.to == service
+            ],
+            "Services": [{"Name": service}],
+        }
+        for service in dict.fromkeys(route.to for route in gateway.routes)
+    ]
+    return (
+        Entry(
+            Kind.FILE_SYSTEM_CERTIFICATE,
+            gateway.name,
+            {"Certificate": gateway.certificate, "PrivateKey": gateway.private_key},
+        ),
+        Entry(Kind.API_GATEWAY, gateway.name, {"Listeners": [listener]}),
+        Entry(
+            Kind.HTTP_ROUTE,
+            application,
+            {
+                "Hostnames": [gateway.hostname],
+                "Parents": [{"Kind": Kind.API_GATEWAY, "Name": gateway.name, "SectionName": "https"}],
+                "Rules": rules,
+            },
+        ),
+    )
+
+
+def _pascal(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))

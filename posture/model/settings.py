@@ -1,0 +1,90 @@
+"""What a stack is set to: the project's typed configuration (`Pulumi.yaml`) with the stack's own values over it.
+
+The engine hands a program these values; the command line needs them before the engine runs, so it reads the files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from posture.errors import InputError
+from posture.model.application import Application, Port, load_application
+from posture.model.document import Document, Shape, nearest, read_document
+from posture.model.posture import Posture, load_posture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Settings", "read_settings", "settings_from", "stacks"]
+
+
+class Settings(Shape):
+    """The values of a stack's configuration, keyed in files as ``consul-posture:KEY``."""
+
+    target: Literal["local"] = "local"
+    application: str = "bookinfo"
+    posture: str = "layered-allow"
+    through: str = ""
+    local_network: Annotated[str, StringConstraints(pattern=r"^127\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])$")] = "127.10"
+    gateway_port: Annotated[Port, Field(strict=False)] = 8443
+
+    @property
+    def consul_address(self) -> str:
+        """The URL of the local target's Consul: its HTTP API, and its UI below `/ui`."""
+        return f"http://{self.local_network}.0.1:8500"
+
+    @property
+    def page(self) -> str:
+        """The URL of the application's first page, through the local target's gateway."""
+        return f"https://localhost:{self.gateway_port}"
+
+    def load(self, project: Path) -> tuple[Application, Posture]:
+        """Read the application and the posture that these settings name from the project's folder.
+
+        Raises:
+            InputError: What is wrong in the files or the names.
+        """
+        known = sorted(file.stem for file in (project / "apps").glob("*.yaml"))
+        if self.application not in known:
+            raise InputError(f"no application '{self.application}'; {nearest(self.application, known)}")
+        application = load_application(project / "apps" / f"{self.application}.yaml")
+        gateway = application.gateway.model_copy(update={"port": self.gateway_port})
+        application = application.model_copy(update={"gateway": gateway})
+        posture = load_posture(project / "stacks", self.posture, application)
+        return application, posture.through(self.through) if self.through else posture
+
+
+def settings_from(stack: str, values: Mapping[str, Any]) -> Settings:
+    """Settings from values by key, as the engine hands them to a program.
+
+    Raises:
+        InputError: A value that can't be.
+    """
+    return Document(Path(f"Pulumi.{stack}.yaml"), dict(values), {}).parse(Settings)
+
+
+def read_settings(project: Path, stack: str) -> Settings:
+    """Settings from the project's files, for what runs before the engine.
+
+    Raises:
+        InputError: No such stack, or a key or value that can't be, by file and line.
+    """
+    file = project / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        message = f"no stack '{stack}'; {nearest(stack, stacks(project))}; a new one is a copy of Pulumi.dev.yaml"
+        raise InputError(f"{message} with a localNetwork and a gatewayPort of its own")
+    document = read_document(file)
+    config = document.data.get("config") or {}
+    if not isinstance(config, dict):
+        document.fail("'config' must be a map; write 'key: value' lines below it", "config")
+    own = {key.removeprefix("consul-posture:"): key for key in config if str(key).startswith("consul-posture:")}
+    lines: dict[tuple[str | int, ...], int] = {(key,): document.lines["config", full] for key, full in own.items()}
+    return Document(file, {key: config[full] for key, full in own.items()}, lines).parse(Settings)
+
+
+def stacks(project: Path) -> list[str]:
+    """The names of the project's stacks."""
+    return sorted(file.name.split(".", 1)[1].removesuffix(".yaml") for file in project.glob("Pulumi.*.yaml"))
