@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from posture.model.document import Document, Shape, nearest, read_document
+from posture.model.document import Document, NamedShape, Shape, nearest, read_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,14 +88,13 @@ class Gateway(Shape):
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
 
 
-class Application(Shape):
+class Application(NamedShape):
     """All that a posture can talk about."""
 
     description: str
     services: Annotated[dict[Name, Service], Field(min_length=1)]
     clients: Annotated[dict[Name, Client], Field(default_factory=dict)]
     gateway: Gateway
-    name: Annotated[str, Field(exclude=True)] = ""
 
     @property
     def sources(self) -> frozenset[str]:
@@ -110,7 +109,7 @@ def load_application(file: Path) -> Application:
         InputError: What is wrong, by file and line.
     """
     document = read_document(file)
-    application = document.parse(Application).model_copy(update={"name": file.stem})
+    application = document.parse(Application).named(file.stem)
     _check_names(application, document)
     return application
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from posture.errors import InputError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["Document", "Shape", "nearest", "read_document"]
+__all__ = ["Document", "NamedShape", "Shape", "nearest", "read_document"]
 
 Place = tuple[str | int, ...]
 ShapeT = TypeVar("ShapeT", bound="Shape")
@@ -34,6 +34,23 @@ class Shape(BaseModel):
     """Base of what can be written in a file: immutable, strict about types, no unknown keys, camelCase keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
+
+
+class NamedShape(Shape):
+    """A shape that is a whole file; its name is the file's, and not a key in it."""
+
+    _name: str = PrivateAttr("")
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self._name
+
+    def named(self, name: str) -> Self:
+        """The same with this name."""
+        copy = self.model_copy()
+        copy._name = name  # noqa: SLF001 - of the same class
+        return copy
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ class Document:
             # By way of JSON, because strict validation of Python data would refuse a list where a model has a tuple.
             return shape.model_validate_json(json.dumps(self.data, default=str), by_alias=True, by_name=False)
         except ValidationError as error:
-            first = min(error.errors(), key=lambda detail: self._line(_place(detail)) or 0)
+            first = min(error.errors(), key=lambda detail: (_rank(detail), self._line(_place(detail)) or 0))
             self.fail(_explain(shape, first), *_place(first))
 
     def _line(self, place: Place) -> int | None:
@@ -149,6 +166,11 @@ class _Reader:
         return key
 
 
+def _rank(detail: ErrorDetails) -> int:
+    """A misspelt key makes the right one missing, and a bad item makes its list too short: name the cause first."""
+    return {"extra_forbidden": 0, "missing": 2, "too_short": 2}.get(detail["type"], 1)
+
+
 def _place(detail: ErrorDetails) -> Place:
     return tuple(part for part in detail["loc"] if part != "[key]")
 
@@ -192,7 +214,8 @@ def _known_keys(shape: type[Shape], place: Place) -> list[str]:
         if isinstance(part, int):
             here = here["items"]
         else:
-            here = here.get("properties", {}).get(part) or here["additionalProperties"]
+            of_any_name = here.get("patternProperties", {}).values()  # how a map with constrained keys is written
+            here = here.get("properties", {}).get(part) or next(iter(of_any_name), {})
         for option in (here, *here.get("anyOf", [])):
             if "$ref" in option:
                 here = schema["$defs"][option["$ref"].rsplit("/", 1)[1]]

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from posture.errors import InputError
 from posture.model.application import Application, Method, Name
-from posture.model.document import Document, Shape, nearest, read_document
+from posture.model.document import Document, NamedShape, Shape, nearest, read_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ class Mesh(Shape):
     tls_min_version: Literal["TLSv1_2", "TLSv1_3"] = "TLSv1_2"
 
 
-class Posture(Shape):
+class Posture(NamedShape):
     """Default deny, and what it opens. ``extends`` starts from another posture of the same folder."""
 
     description: str
@@ -93,7 +93,6 @@ class Posture(Shape):
     mesh: Mesh = Mesh()
     grants: tuple[Grant, ...] = ()
     limits: Annotated[dict[Name, Limits], Field(default_factory=dict)]
-    name: Annotated[str, Field(exclude=True)] = ""
 
     def through(self, grant: str) -> Posture:
         """The same posture with its grants up to and including this one, to open layers step by step.
@@ -126,7 +125,7 @@ def load_posture(folder: Path, name: str, application: Application) -> Posture:
 
 def _load(folder: Path, name: str, application: Application, above: tuple[str, ...]) -> Posture:
     document = read_document(folder / f"{name}.yaml")
-    own = document.parse(Posture).model_copy(update={"name": name})
+    own = document.parse(Posture).named(name)
     _check_against(application, own, document)
     if own.extends is None:
         _check_grants(own.grants, 0, document)

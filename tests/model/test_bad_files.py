@@ -1,0 +1,180 @@
+"""Bad input gets one line: file, line, what is wrong, what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from posture.errors import InputError
+from posture.model.application import load_application
+from posture.model.posture import load_posture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from posture.model.application import Application
+
+HEAD = "description: A test\n"
+GRANT = HEAD + "grants:\n  - {name: a, from: productpage, to: details}\n"
+
+POSTURES = {
+    "empty file": ("", 1, "is empty"),
+    "only a comment": ("# nothing\n", 1, "is empty"),
+    "list where a map belongs": ("- a\n", 1, "expected a mapping"),
+    "tab": (HEAD + "grants:\n\t- a\n", 3, "a tab; indent with spaces"),
+    "not YAML": (HEAD + "grants: [\n", 3, "is not YAML"),
+    "duplicate key": (HEAD + "description: B\n", 2, "key 'description' stands here twice; the first is on line 1"),
+    "duplicate key inside": (
+        HEAD + "limits:\n  details: {maxInboundConnections: 1, maxInboundConnections: 2}\n",
+        3,
+        "key 'maxInboundConnections' stands here twice",
+    ),
+    "alias": (HEAD + "limits: &a {}\nmesh: *a\n", 3, "an alias"),
+    "unknown key": (HEAD + "grant: []\n", 2, "unknown key 'grant'; did you mean 'grants'?"),
+    "unknown key inside": (
+        HEAD + "grants:\n  - name: a\n    form: productpage\n    to: details\n",
+        4,
+        "unknown key 'form'; did you mean 'from'?",
+    ),
+    "unknown key of a limit": (
+        HEAD + "limits:\n  details:\n    maxInboundConnection: 1\n",
+        4,
+        "did you mean 'maxInboundConnections'?",
+    ),
+    "name is the file's": (HEAD + "name: x\n", 2, "unknown key 'name'"),
+    "missing description": ("grants: []\n", 1, "'description' is missing"),
+    "missing destination": (HEAD + "grants:\n  - {name: a, from: productpage}\n", 3, "'to' is missing"),
+    "map where a list belongs": (HEAD + "grants: {a: b}\n", 2, "'grants' must be a list, not a map"),
+    "list where a limit's map belongs": (HEAD + "limits: [details]\n", 2, "'limits' must be a map, not a list"),
+    "number where text belongs": ("description: 5\n", 1, "'description' must be text, not 5"),
+    "text where a number belongs": (
+        HEAD + "limits:\n  details:\n    maxInboundConnections: many\n",
+        4,
+        "must be a whole number, not text",
+    ),
+    "limit of zero": (HEAD + "limits:\n  details: {maxInboundConnections: 0}\n", 3, "must be at least 1, not 0"),
+    "limit on no service": (HEAD + "limits:\n  detail: {maxInboundConnections: 1}\n", 3, "did you mean 'details'?"),
+    "unknown destination": (
+        HEAD + "grants:\n  - name: a\n    from: productpage\n    to: rating\n",
+        5,
+        "no service 'rating'; did you mean 'ratings'?",
+    ),
+    "unknown source": (
+        HEAD + "grants:\n  - name: a\n    from: gatway\n    to: ratings\n",
+        4,
+        "nobody called 'gatway'; did you mean 'gateway'?",
+    ),
+    "same grant twice": (GRANT + "  - {name: a, from: reviews, to: ratings}\n", 4, "grant 'a' is there already"),
+    "contradiction": (
+        GRANT + "  - name: b\n    from: productpage\n    to: details\n    permissions: [{methods: [GET]}]\n",
+        4,
+        "grant 'b' contradicts 'a'",
+    ),
+    "lower-case method": (
+        HEAD + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions:\n      - methods: [get]\n",
+        7,
+        "'methods' is 'get'; it must be 'GET'",
+    ),
+    "path without a slash": (
+        HEAD + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions: [{pathPrefix: ratings/}]\n",
+        6,
+        "'ratings/' is no valid 'pathPrefix'",
+    ),
+    "two kinds of path": (
+        HEAD
+        + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions:\n"
+        + "      - {pathPrefix: /a/, pathExact: /a}\n",
+        7,
+        "a permission has one of pathExact, pathPrefix, pathRegex; keep one",
+    ),
+    "empty permission": (
+        HEAD + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions: [{}]\n",
+        6,
+        "names nothing",
+    ),
+    "no methods": (
+        HEAD + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions: [{methods: []}]\n",
+        6,
+        "'methods' must not be empty",
+    ),
+    "two kinds of header match": (
+        HEAD
+        + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions:\n"
+        + "      - header: [{name: x, exact: a, prefix: b}]\n",
+        7,
+        "exactly one of",
+    ),
+    "L7 on tcp": (
+        HEAD + "grants:\n  - name: a\n    from: reviews\n    to: database\n    permissions: [{methods: [GET]}]\n",
+        6,
+        "'database' is a tcp service",
+    ),
+    "extends nothing": (HEAD + "extends: nothing\n", 2, "no posture 'nothing'"),
+    "extends itself": (HEAD + "extends: bad\n", 2, "extends itself by way of bad -> bad"),
+    "TLS too old": (HEAD + "mesh: {tlsMinVersion: TLSv1_1}\n", 2, "'tlsMinVersion' is 'TLSv1_1'; it must be"),
+}
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Application:
+    file = tmp_path / "shop.yaml"
+    service = "{port: 9080, command: [run]}"
+    file.write_text(
+        HEAD
+        + "services:\n"
+        + "".join(f"  {name}: {service}\n" for name in ("productpage", "details", "reviews", "ratings"))
+        + "  database: {port: 5432, protocol: tcp, command: [run]}\n"
+        + "gateway: {routes: [{exact: /, to: productpage}]}\n"
+    )
+    return load_application(file)
+
+
+@pytest.mark.parametrize(("text", "line", "words"), POSTURES.values(), ids=POSTURES.keys())
+def test_bad_posture_is_refused_by_its_line(
+    tmp_path: Path, application: Application, text: str, line: int, words: str
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "bad.yaml").write_text(text)
+    with pytest.raises(InputError) as error:
+        load_posture(tmp_path / "stacks", "bad", application)
+    said = str(error.value)
+    assert said.startswith(f"{tmp_path}/stacks/bad.yaml:{line}: ")
+    assert words in said
+    assert ";" in said, "says what to do"
+    assert "\n" not in said
+
+
+APPLICATIONS = {
+    "call to nobody": ("services:\n  a: {port: 1, command: [x], calls: [{to: b, path: /}]}\n", "no service 'b'"),
+    "route to nobody": ("services:\n  b: {port: 1, command: [x]}\n", "no service 'a'"),
+    "route over tcp": ("services:\n  a: {port: 1, protocol: tcp, command: [x]}\n", "routes by path need http"),
+    "name that DNS refuses": ("services:\n  A_b: {port: 1, command: [x]}\n", "no valid 'A_b'"),
+    "port out of range": ("services:\n  a: {port: 65536, command: [x]}\n", "'port' must be at most 65535"),
+    "no services": ("services: {}\n", "'services' must not be empty"),
+    "client named as a service": (
+        "services:\n  a: {port: 1, command: [x]}\nclients:\n  a: {calls: [{to: a, path: /}]}\n",
+        "give the client another name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), APPLICATIONS.values(), ids=APPLICATIONS.keys())
+def test_bad_application_is_refused_by_its_line(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(f"{HEAD}{text}gateway: {{routes: [{{exact: /, to: a}}]}}\n")
+    with pytest.raises(InputError) as error:
+        load_application(file)
+    assert re.match(rf"{re.escape(str(file))}:\d+: .*{re.escape(words)}[^\n]*$", str(error.value))
+
+
+def test_unreadable_files_are_refused(tmp_path: Path, application: Application) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"description: \xff\n")
+    (tmp_path / "deep.yaml").write_text("description: " + "[" * 5000)
+    with pytest.raises(InputError, match="not UTF-8"):
+        load_posture(tmp_path, "latin", application)
+    with pytest.raises(InputError, match="nested too deeply"):
+        load_posture(tmp_path, "deep", application)
+    with pytest.raises(InputError, match="no posture 'lattin'; did you mean 'latin'"):
+        load_posture(tmp_path, "lattin", application)
