@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import httpx
 
 SERVICES = ("productpage-v1", "details", "reviews-v1", "reviews-v2", "ratings")
 

@@ -8,12 +8,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
+
+    import httpx
 
 DETAILS_ERRORS = (
     "Error fetching product details!",
@@ -25,6 +26,11 @@ REVIEWS_ERRORS = (
 )
 RATINGS_ERROR = "Ratings service is currently unavailable"
 DENIED = (403, "RBAC: access denied")
+API_PATHS = {
+    "details": "/api/v1/products/{}",
+    "reviews": "/api/v1/products/{}/reviews",
+    "ratings": "/api/v1/products/{}/ratings",
+}
 FACTS = (200, json.dumps({"author": "A. <b>bold</b> author"}))
 
 
@@ -118,34 +124,31 @@ def test_tracing_headers_go_along_and_others_do_not(
 
 
 @pytest.mark.parametrize("answer", [(403, '{"error": "no"}'), (429, '{"error": "slow"}'), (500, "[]"), (201, "{}")])
-@pytest.mark.parametrize(
-    ("path", "upstream"), [("", "/details/5"), ("/reviews", "/reviews/5"), ("/ratings", "/ratings/5")]
-)
+@pytest.mark.parametrize("part", ["details", "reviews", "ratings"])
 def test_the_api_passes_status_and_json_through(
     http: httpx.Client,
     stubbed: Mapping[str, str],
     answers: dict[str, tuple[int, str]],
-    path: str,
-    upstream: str,
+    part: str,
     answer: tuple[int, str],
 ) -> None:
-    answers[upstream] = answer
-    got = http.get(f"{stubbed['productpage']}/api/v1/products/5{path}")
+    answers[f"/{part}/5"] = answer
+    got = http.get(f"{stubbed['productpage']}{API_PATHS[part].format(5)}")
     assert (got.status_code, got.text, got.headers["content-type"]) == (*answer, "application/json")
 
 
-@pytest.mark.parametrize(("answer", "status"), [(DENIED, 403), ((503, ""), 503), ((200, "hi"), 502), ((302, ""), 502)])
+@pytest.mark.parametrize("case", [(DENIED, 403), ((503, ""), 503), ((200, "hi"), 502), ((302, ""), 502)])
 @pytest.mark.parametrize("part", ["details", "reviews", "ratings"])
 def test_the_api_says_sorry_in_json_where_the_upstream_has_none(
     http: httpx.Client,
     stubbed: Mapping[str, str],
     answers: dict[str, tuple[int, str]],
     part: str,
-    answer: tuple[int, str],
-    status: int,
+    case: tuple[tuple[int, str], int],
 ) -> None:
+    answer, status = case
     answers[f"/{part}/0"] = answer
-    got = http.get(f"{stubbed['productpage']}/api/v1/products/0{'' if part == 'details' else '/' + part}")
+    got = http.get(f"{stubbed['productpage']}{API_PATHS[part].format(0)}")
     sorry = f"Sorry, product {part} are currently unavailable for this book."
     assert (got.status_code, got.json()) == (status, {"error": sorry})
 

@@ -14,7 +14,7 @@ from posture.local.bookinfo.__main__ import main
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Spawn = Callable[..., tuple[subprocess.Popen[str], str]]
 
@@ -58,6 +58,13 @@ def test_an_address_in_use_is_one_line_and_exit_2(spawn: Spawn, new_address: Cal
         _, err = process.communicate(timeout=10)
     assert process.returncode == 2
     assert err == f"error: can't listen on {address}:{port}: Address already in use; free it, or choose another\n"
+
+
+def test_answers_on_an_open_connection_are_not_held_back(http: httpx.Client, urls: Mapping[str, str]) -> None:
+    begin = time.monotonic()
+    for _ in range(50):
+        http.get(f"{urls['details']}/details/0").raise_for_status()
+    assert time.monotonic() - begin < 50 * 0.02  # 40 ms each with Nagle's algorithm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,41 @@
+# Every target works from a bare clone; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint bench lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+up: .venv/installed ## A live mesh from nothing: Consul, Envoy, bookinfo, moved to layered-allow
+	@$(BIN)/posture up layered-allow
+
+down: .venv/installed ## End that mesh and remove all that it has left
+	@$(BIN)/posture down
+
+test: lint .venv/installed ## Formatting, lint, types, and every test, on a real engine and a real mesh
+	$(BIN)/posture tools --install
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: .venv/installed ## Formatting, lint and types alone
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/installed ## Measure against the floor of the same run; writes docs/performance.md
+	$(BIN)/python tests/bench/run.py
+
+lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
+	  --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+
+clean: ## Remove the virtualenv and what the checks have cached here
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'error: $(PYTHON) is too old; install Python 3.11 or newer, or say make PYTHON=python3.12' >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
