@@ -1,8 +1,23 @@
-"""What all tests share."""
+"""What all tests share: golden files, and a project of their own to run the real `posture` command in."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+from posture.local import tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -12,3 +27,66 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the repository's program, whose stacks and files nobody else touches."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def posture(self, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run the command as a user would; its exit code must be `check`, unless that is None."""
+        return self.run(str(Path(sys.executable).parent / "posture"), *arguments, check=check)
+
+    def run(
+        self, *arguments: str, check: int | None = 0, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            arguments,
+            cwd=self.folder,
+            env={**self.environment, **(variables or {})},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+            check=False,
+        )
+        assert check in {None, done.returncode}, (
+            f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
+        return done
+
+    def add_stack(self, name: str, network: str, gateway_port: int) -> None:
+        (self.folder / f"Pulumi.{name}.yaml").write_text(
+            f'config:\n  consul-posture:localNetwork: "{network}"\n  consul-posture:gatewayPort: {gateway_port}\n'
+        )
+
+
+def _tool(name: str) -> Path:
+    found = tools.find(name)
+    assert found, f"no {name}; 'make test' gets it first, or say: posture tools --install"
+    return found.path
+
+
+@pytest.fixture(scope="session")
+def pulumi() -> Path:
+    return _tool("pulumi")
+
+
+@pytest.fixture(scope="session")
+def consul() -> Path:
+    return _tool("consul")
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("apps", "stacks"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(Path(sys.prefix))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "CONSUL_"))}
+    return Project(folder, {**environment, "PULUMI_HOME": str(folder / "pulumi-home")})

@@ -37,8 +37,8 @@ class Settings(Shape):
         return f"http://{self.local_network}.0.1:8500"
 
     @property
-    def page(self) -> str:
-        """The URL of the application's first page, through the local target's gateway."""
+    def entrance(self) -> str:
+        """The URL of the local target's gateway."""
         return f"https://localhost:{self.gateway_port}"
 
     def load(self, project: Path) -> tuple[Application, Posture]:
@@ -73,7 +73,7 @@ def read_settings(project: Path, stack: str) -> Settings:
         InputError: No such stack, or a key or value that can't be, by file and line.
     """
     file = project / f"Pulumi.{stack}.yaml"
-    if not file.exists():
+    if stack not in stacks(project):
         message = f"no stack '{stack}'; {nearest(stack, stacks(project))}; a new one is a copy of Pulumi.dev.yaml"
         raise InputError(f"{message} with a localNetwork and a gatewayPort of its own")
     document = read_document(file)

@@ -31,10 +31,14 @@ def entries_of(application: Application, name: str, through: str | None = None) 
     return {f"{entry.kind}/{entry.name}": entry.body for entry in compile_entries(application, posture)}
 
 
-@pytest.mark.parametrize("name", POSTURES)
-def test_entries_are_the_golden_ones(bookinfo: Application, name: str, *, update_golden: bool) -> None:
-    golden = ROOT / "tests" / "golden" / f"{name}.json"
-    entries = entries_of(bookinfo, name)
+@pytest.mark.parametrize(
+    ("name", "through"), [*((name, None) for name in POSTURES), ("layered-allow", "reviews-viewer")]
+)
+def test_entries_are_the_golden_ones(
+    bookinfo: Application, name: str, through: str | None, *, update_golden: bool
+) -> None:
+    golden = ROOT / "tests" / "golden" / f"{name}{f'-through-{through}' if through else ''}.json"
+    entries = entries_of(bookinfo, name, through)
     if update_golden:
         golden.write_text(json.dumps(entries, indent=2) + "\n")
     assert entries == json.loads(golden.read_text())

@@ -1,0 +1,137 @@
+"""The `posture` command. Exit 0: done, or holds; 1: does not hold; 2: bad input or usage; 130: interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+import time
+
+import click
+from rich.console import Console
+
+from posture.errors import InputError
+from posture.local import tools
+from posture.local.mesh import MeshError
+from posture.model.schemas import SHAPES, schema_of
+from posture.program.engine import EngineError
+from posture.report.grants import grants_table
+from posture.report.status import processes_table, tools_table
+from posture.stack import LocalStack, find_project
+
+__all__ = ["main"]
+
+stack_option = click.option("--stack", "-s", default="dev", show_default=True, help="The stack to work on.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for machines.")
+out, err = Console(), Console(stderr=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="consul-posture")
+def posture() -> None:
+    """Move a Consul service mesh from one security posture to another: reviewed before, proven after."""
+
+
+@posture.command()
+@click.argument("name", metavar="[POSTURE]", required=False)
+@stack_option
+@click.option("--through", metavar="GRANT", help="Open the posture's grants only as far as this one.")
+def up(name: str | None, stack: str, through: str | None) -> None:
+    """Start a stack's mesh where it isn't running, and move it to POSTURE.
+
+    Without POSTURE the stack keeps the one that its configuration names. Run it again after an interruption, an
+    error or a restart of the machine: it goes on from where things stand.
+    """
+    started = time.monotonic()
+    local = LocalStack(find_project(), stack, err)
+    local.choose(name, through)
+    _, chosen = local.load()
+    local.up(_report)
+    out.print(f"\n[bold green]{chosen.name}[/] is live on stack {stack} ({time.monotonic() - started:.0f} s)\n")
+    out.print(f"  page    {local.page}", highlight=False)
+    out.print(f"  Consul  {local.settings.consul_address}/ui\n", highlight=False)
+    out.print("Open, and all else is denied:" if chosen.grants else "Nothing is open.")
+    out.print(grants_table(chosen))
+
+
+@posture.command()
+@stack_option
+def down(stack: str) -> None:
+    """End a stack's mesh and remove all that it has left, Pulumi's state included."""
+    LocalStack(find_project(), stack, err).down()
+    out.print(f"stack {stack} is down; nothing of it is left")
+
+
+@posture.command()
+@stack_option
+@json_option
+def status(stack: str, *, as_json: bool) -> None:
+    """Show what runs, what has died, and the posture that was applied last. Exit 1 unless all of it runs."""
+    local = LocalStack(find_project(), stack, err)
+    found = local.status()
+    applied = local.applied()
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(found), "stack": stack, "applied": applied}, default=str))
+    else:
+        out.print(f"stack {stack}: {applied.get('posture', 'no posture applied yet')}\n", highlight=False)
+        out.print(processes_table(found.processes))
+    sys.exit(0 if found.healthy else 1)
+
+
+@posture.command("tools")
+@click.option("--install", is_flag=True, help="Fetch or build those that are not there yet.")
+@json_option
+def list_tools(*, install: bool, as_json: bool) -> None:
+    """List the tools that are used: name, version, origin, path."""
+    if install:
+        tools.ensure(tools.TOOLS, console=err)
+    rows = tools.listing()
+    if as_json:
+        click.echo(json.dumps([dict(zip(("name", "version", "origin", "path"), row, strict=True)) for row in rows]))
+    else:
+        out.print(tools_table(rows))
+
+
+@posture.command()
+@stack_option
+def env(stack: str) -> None:
+    """Print the variables with which plain `pulumi` and `consul` work on a stack: eval "$(posture env)".
+
+    They hold the token of the mesh's operator: keep them out of logs.
+    """
+    local = LocalStack(find_project(), stack, err)
+    local.engine().prepare()
+    for name, value in local.exports().items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@posture.command()
+@click.argument("shape", type=click.Choice(sorted(SHAPES)))
+def schema(shape: str) -> None:
+    """Print the JSON Schema of a file kind, for editors."""
+    click.echo(schema_of(shape))
+
+
+def _report(step: str) -> None:
+    """Print a step as it begins; the steps are few, and a log shows them as well as a terminal."""
+    err.print(f"[dim]·[/] {step}", highlight=False)
+
+
+def main() -> None:
+    """Run a command; every error is one line, and its exit code says whose it is."""
+    try:
+        sys.exit(posture.main(standalone_mode=False))
+    except (InputError, click.ClickException) as error:
+        words = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        _fail(words, 2)
+    except (MeshError, EngineError) as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; run it again to go on", 130)
+
+
+def _fail(words: str, code: int) -> None:
+    err.print("[bold red]error:[/] ", end="")
+    click.echo(words, err=True)
+    sys.exit(code)

@@ -1,0 +1,47 @@
+"""Waits for the gateway, the last to be ready: its listener and routes come with the config entries."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import httpx
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from posture.local.errors import MeshError
+
+if TYPE_CHECKING:
+    from posture.local.layout import Layout
+
+__all__ = ["wait_for_page"]
+
+NOT_YET = {404, 503}
+"""What a gateway answers before its route has arrived, and before the service behind it has."""
+
+
+def wait_for_page(url: str, layout: Layout, timeout: float = 30) -> None:
+    """Return when the gateway answers with the service's own words, or with a refusal that a posture wants.
+
+    Raises:
+        MeshError: It does not in time (seconds); with what it said last.
+    """
+    said = "nothing"
+    context = ssl.create_default_context(cafile=str(layout.certificate))
+    try:
+        with httpx.Client(verify=context, timeout=10) as client:
+            for attempt in Retrying(
+                retry=retry_if_exception_type((httpx.TransportError, _NotYetError)),
+                stop=stop_after_delay(timeout),
+                wait=wait_fixed(0.1),
+            ):
+                with attempt:
+                    answer = client.get(url)
+                    said = f"{answer.status_code} {answer.text[:80]!r}"
+                    if answer.status_code in NOT_YET:
+                        raise _NotYetError
+    except RetryError:
+        raise MeshError(f"the gateway does not serve {url}: it answered {said}; see {layout.log}") from None
+
+
+class _NotYetError(Exception):
+    """The gateway answers, and has not all it needs yet."""

@@ -1,0 +1,102 @@
+"""Envoy's bootstraps: where each finds Consul, as whom, and where its admin API is.
+
+Consul makes them (`consul connect envoy -bootstrap`, some 40 ms each). The admin API is moved to a socket of our own:
+on a port, its `/config_dump` would show the bootstrap's token to every user of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+
+from posture.local.consul import PORTS
+from posture.local.errors import MeshError
+from posture.local.private import make_private, write_private
+from posture.local.supervisor import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from posture.local.layout import Layout
+
+__all__ = ["envoy_program", "is_live", "write_bootstraps"]
+
+_AT_ONCE = 2
+
+
+def envoy_program(envoy: Path, layout: Layout, name: str) -> Program:
+    """How to run an Envoy.
+
+    Without `--disable-hot-restart` the Envoys of one machine would take each other for their predecessors. The
+    working directory is the state's: the gateway's certificate and the admin socket have paths relative to it.
+    """
+    arguments = ("-c", f"envoy/{name}.json", "--disable-hot-restart", "--concurrency", "1")
+    return Program((str(envoy), *arguments), layout.state)
+
+
+def write_bootstraps(consul: Path, layout: Layout, sidecars: Mapping[str, str], gateway: Mapping[str, str]) -> None:
+    """Write `envoy/NAME.json` (0600, each holds a token) for members that are registered.
+
+    Args:
+        consul: The program.
+        layout: The stack's places.
+        sidecars: The token of each service instance, by the instance's name.
+        gateway: The gateway's token by its name.
+
+    Raises:
+        MeshError: Consul's own words.
+    """
+    make_private(layout.envoy)
+    wanted = [(name, ["-sidecar-for", name], token) for name, token in sidecars.items()]
+    wanted += [
+        (name, ["-gateway", "api", "-service", name, "-proxy-id", name], token) for name, token in gateway.items()
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda each: _write(consul, layout, *each), wanted))
+
+
+def is_live(layout: Layout, name: str) -> bool:
+    """Whether an Envoy has its first configuration from Consul: its admin API's `/ready` says so.
+
+    The socket is reached through its folder's descriptor, for a socket's path may have 107 bytes only (unix(7)).
+    """
+    try:
+        folder = os.open(layout.envoy, os.O_PATH | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return False
+    socket = f"/proc/self/fd/{folder}/{layout.admin_socket(name).name}"
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=2) as client:
+            return client.get("http://envoy/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+    finally:
+        os.close(folder)
+
+
+def _write(consul: Path, layout: Layout, name: str, who: list[str], token: str) -> None:
+    command = [
+        *(str(consul), "connect", "envoy", *who, "-bootstrap", "-ignore-envoy-compatibility"),
+        *("-http-addr", f"{layout.consul_host}:{PORTS['http']}"),
+        *("-grpc-addr", f"{layout.consul_host}:{PORTS['grpc']}"),
+    ]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CONSUL_")}
+    done = subprocess.run(
+        command,
+        env=environment | {"CONSUL_HTTP_TOKEN": token},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise MeshError(f"no bootstrap for the Envoy of {name}", tuple(done.stderr.splitlines()))
+    bootstrap = json.loads(done.stdout)
+    socket = layout.admin_socket(name).relative_to(layout.state)
+    bootstrap["admin"]["address"] = {"pipe": {"path": str(socket), "mode": 0o600}}
+    write_private(layout.envoy / f"{name}.json", json.dumps(bootstrap))

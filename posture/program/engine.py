@@ -1,0 +1,158 @@
+"""Runs the real Pulumi engine on a stack, from outside of the program.
+
+A file backend and a passphrase serve a stack that lives on this machine. The salt that goes with the passphrase stays
+in the state: the engine would write it into the committed `Pulumi.STACK.yaml`, so it gets a copy of that to write to.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import psutil
+
+from posture.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import FrameType
+
+__all__ = ["Engine", "EngineError"]
+
+
+class EngineError(Exception):
+    """The engine ended with an error that it has shown already; ``args[0]`` is what to do next."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The `pulumi` command for one stack. ``environment`` is the whole of its environment."""
+
+    pulumi: Path
+    project: Path
+    stack: str
+    state: Path
+    environment: Mapping[str, str]
+
+    def prepare(self) -> None:
+        """Make the stack known to the backend and release a lock whose holder is dead; does nothing twice."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for lock in self._locks():
+            holder = json.loads(lock.read_text())["pid"]
+            if psutil.pid_exists(holder):
+                raise InputError(f"stack '{self.stack}' is being changed by process {holder}; wait until it ends")
+            lock.unlink()
+        if not self._checkpoints():
+            # In a folder of its own: `stack init` would write a salt into the committed Pulumi.STACK.yaml.
+            with tempfile.TemporaryDirectory(dir=self.state) as scratch:
+                shutil.copy(self.project / "Pulumi.yaml", scratch)
+                self._run("stack", "init", self.stack, "--cwd", scratch, "--non-interactive", captured=True)
+
+    def configure(self, values: Mapping[str, str]) -> None:
+        """Write values into `Pulumi.STACK.yaml`; its comments stay."""
+        pairs = [part for key, value in values.items() for part in ("--plaintext", f"consul-posture:{key}={value}")]
+        self._run("config", "set-all", "--stack", self.stack, *pairs, captured=True)
+
+    def up(self) -> None:
+        """Apply the program; the engine shows its progress itself.
+
+        Raises:
+            EngineError: The engine failed; what it has done stays, and the next `up` goes on from there.
+            InputError: The passphrase does not open the state.
+        """
+        copy = shutil.copy(self._configuration, self.state)
+        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", "--config-file", str(copy))
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the last `up`; none before the first."""
+        if not self._checkpoints():
+            return {}
+        answer = self._run("stack", "output", "--json", "--stack", self.stack, captured=True)
+        return dict(json.loads(answer or "{}"))
+
+    @staticmethod
+    def forget_salt(project: Path, stack: str, state: Path) -> None:
+        """Take the salt that plain `pulumi` wrote out of `Pulumi.STACK.yaml`; its passphrase is about to go."""
+        file = project / f"Pulumi.{stack}.yaml"
+        checkpoints = [json.loads(found.read_text()) for found in state.glob(f".pulumi/stacks/*/{stack}.json")]
+        salts = {each["checkpoint"]["latest"]["secrets_providers"]["state"]["salt"] for each in checkpoints}
+        lines = file.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if line.removeprefix("encryptionsalt:").strip() not in salts]
+        if kept != lines:
+            file.write_text("".join(kept))
+
+    @property
+    def _configuration(self) -> Path:
+        return self.project / f"Pulumi.{self.stack}.yaml"
+
+    def _checkpoints(self) -> list[Path]:
+        return list(self.state.glob(f".pulumi/stacks/*/{self.stack}.json"))
+
+    def _locks(self) -> Iterator[Path]:
+        return self.state.glob(f".pulumi/locks/*/*/{self.stack}/*.json")
+
+    def _run(self, *arguments: str, captured: bool = False) -> str:
+        cwd = [] if "--cwd" in arguments else ["--cwd", str(self.project)]
+        process = subprocess.Popen(
+            [self.pulumi, *arguments, *cwd],
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if captured else None,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,  # so that one Ctrl-C reaches it once, from us: a second would make it drop its state
+        )
+        errors: list[str] = []
+        watcher = threading.Thread(target=_copy, args=(process.stderr, errors, None if captured else sys.stderr))
+        watcher.start()
+        with _interrupts_sent_to(process) as interrupted:
+            output = process.stdout.read() if process.stdout else ""
+            status = process.wait()
+        watcher.join()
+        if interrupted:
+            raise KeyboardInterrupt
+        if status == 0:
+            return output
+        said = "".join(errors)
+        if "incorrect passphrase" in said:
+            raise InputError(
+                f"the passphrase does not open the state of stack '{self.stack}'; "
+                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the one it was made with"
+            )
+        if captured:
+            raise EngineError(said.strip() or f"pulumi {arguments[0]} ended with status {status}")
+        raise EngineError(f"stack '{self.stack}' is changed in part; mend what is said above, then run this again")
+
+
+@contextmanager
+def _interrupts_sent_to(process: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """Pass Ctrl-C and termination on to the engine, which then tidies up, and go on waiting for it."""
+    received: list[int] = []
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        process.send_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _copy(source: IO[str] | None, kept: list[str], shown: IO[str] | None) -> None:
+    for line in source or ():
+        kept.append(line)
+        if shown:
+            shown.write(line)
+            shown.flush()

@@ -1,0 +1,1 @@
+"""What people read: one formatter a file, none of which decides anything."""

@@ -1,0 +1,137 @@
+"""One local stack put together: its settings, the tools, the mesh's processes, and the engine that configures it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posture.errors import InputError
+from posture.local import tools
+from posture.local.entrance import wait_for_page
+from posture.local.layout import Layout
+from posture.local.mesh import Mesh
+from posture.local.plugins.locate import plugin_path
+from posture.local.private import make_private, write_private
+from posture.model.settings import read_settings
+from posture.program.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from posture.local.mesh import MeshStatus
+    from posture.model.application import Application
+    from posture.model.posture import Posture
+
+__all__ = ["LocalStack", "find_project"]
+
+
+def find_project() -> Path:
+    """The folder that holds `Pulumi.yaml`: this one, or the nearest above it.
+
+    Raises:
+        InputError: There is none.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "Pulumi.yaml").exists():
+            return folder
+    raise InputError("no Pulumi.yaml here or above; run this in the project's folder")
+
+
+class LocalStack:
+    """A stack whose mesh runs on this machine. Nothing is written, fetched or started before a method says so."""
+
+    def __init__(self, project: Path, name: str, console: Console) -> None:
+        self.project = project
+        self.name = name
+        self.settings = read_settings(project, name)
+        self.layout = Layout(name, project, self.settings.local_network, self.settings.gateway_port)
+        self._console = console
+
+    def load(self) -> tuple[Application, Posture]:
+        """The application and the posture that the settings name."""
+        return self.settings.load(self.project)
+
+    @property
+    def page(self) -> str:
+        """The URL of the application's first page."""
+        application, _ = self.load()
+        return f"{self.settings.entrance}{application.gateway.routes[0].path}"
+
+    def choose(self, posture: str | None, through: str | None) -> None:
+        """Set the stack's posture, or keep it; nothing is written when the new settings can't be.
+
+        Raises:
+            InputError: No such posture or grant, or a mistake in the files.
+        """
+        changes = {"posture": posture or self.settings.posture, "through": through or ""}
+        wanted = self.settings.model_copy(update=changes)
+        wanted.load(self.project)
+        different = {key: value for key, value in changes.items() if getattr(self.settings, key) != value}
+        engine = self.engine()
+        engine.prepare()
+        if different:
+            engine.configure(different)
+        self.settings = wanted
+
+    def up(self, report: Callable[[str], None]) -> None:
+        """Start what is not running, apply the posture, and return when the mesh serves it."""
+        mesh = self._mesh()
+        mesh.start(report)
+        report("applying the posture")
+        self.engine().up()
+        mesh.wait_healthy(report)
+        wait_for_page(self.page, self.layout)
+
+    def down(self) -> None:
+        """Stop every process and remove every file of the stack; the mesh and its state are gone."""
+        Engine.forget_salt(self.project, self.name, self.layout.pulumi_state)
+        self._mesh().remove()
+
+    def status(self) -> MeshStatus:
+        """What runs, and what has died."""
+        return self._mesh().status()
+
+    def applied(self) -> dict[str, Any]:
+        """The outputs of the last `up`; none where there has been none."""
+        return self.engine().outputs() if self.layout.pulumi_state.exists() else {}
+
+    def engine(self) -> Engine:
+        """The engine, its environment as `posture env` prints it."""
+        environment = {**os.environ, **self.exports()}
+        return Engine(self._tools["pulumi"].path, self.project, self.name, self.layout.pulumi_state, environment)
+
+    def exports(self) -> dict[str, str]:
+        """The variables with which plain `pulumi` works on this stack as `posture` does."""
+        make_private(self.layout.state.parent)
+        make_private(self.layout.state)
+        programs = {Path(sys.executable).parent, *(tool.path.parent for tool in self._tools.values())}
+        own = [*plugin_path(self.layout.plugins, environment=os.environ), *sorted(programs)]
+        inherited = os.environ.get("PATH", "").split(os.pathsep)
+        variables = {
+            "PATH": os.pathsep.join(dict.fromkeys([*map(str, own), *inherited])),
+            "PULUMI_BACKEND_URL": self.layout.pulumi_state.as_uri(),
+            "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "CONSUL_HTTP_ADDR": self.settings.consul_address,
+        }
+        if not os.environ.keys() & {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}:
+            if not self.layout.passphrase.exists():
+                write_private(self.layout.passphrase, secrets.token_urlsafe(32))
+            variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.layout.passphrase)
+        token = self._mesh().operator_token()
+        return {**variables, "CONSUL_HTTP_TOKEN": token} if token else variables
+
+    @cached_property
+    def _tools(self) -> dict[str, tools.InstalledTool]:
+        return tools.ensure(tools.TOOLS, console=self._console)
+
+    def _mesh(self) -> Mesh:
+        application, _ = self.load()
+        return Mesh(self.layout, application, {name: tool.path for name, tool in self._tools.items()})

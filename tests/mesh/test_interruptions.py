@@ -1,0 +1,87 @@
+"""An `up` that does not get to its end: the next one does, and the mesh is what the posture says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from tests.mesh.conftest import LiveStack
+
+pytestmark = [pytest.mark.mesh, pytest.mark.engine]
+
+
+def start_up(live: LiveStack, posture: str) -> tuple[subprocess.Popen[str], int]:
+    """Start an `up` and freeze Consul once the engine runs, so that the first write hangs; its pid, too."""
+    status = json.loads(live.project.posture("status", "--stack", live.name, "--json").stdout)
+    consul = next(process["pid"] for process in status["processes"] if process["name"] == "consul")
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "posture"), "up", posture, "--stack", live.name],
+        cwd=live.project.folder,
+        env=dict(live.project.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if line.startswith("Updating"):
+            os.kill(consul, signal.SIGSTOP)
+            break
+    else:
+        raise AssertionError("".join(seen))
+    for line in process.stdout:
+        if "ConfigEntry" in line and "updating" in line:
+            return process, consul
+    raise AssertionError("no write was begun")
+
+
+def test_ctrl_c_in_the_middle_of_an_up(live: LiveStack) -> None:
+    live.up("layered-allow")
+    process, consul = start_up(live, "deny-all")
+    process.send_signal(signal.SIGINT)
+    os.kill(consul, signal.SIGCONT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    live.up("deny-all")
+    assert live.changes() == {}
+    assert live.entries()["service-intentions/details"]["Sources"][0]["Name"] == "*"
+
+
+def test_consul_killed_in_the_middle_of_an_up(live: LiveStack) -> None:
+    live.up("layered-allow")
+    process, consul = start_up(live, "deny-all")
+    os.kill(consul, signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, output
+    assert "Traceback" not in output
+    done = live.project.posture("status", "--stack", live.name, check=1)
+    assert "consul" in done.stdout
+    live.up("deny-all")
+    assert live.changes() == {}
+    assert live.page().status_code == 200
+    assert live.entries()["service-intentions/details"]["Sources"][0]["Name"] == "*"
+
+
+def test_an_engine_killed_leaves_a_lock_that_the_next_up_releases(live: LiveStack) -> None:
+    live.up("deny-all")
+    process, consul = start_up(live, "layered-allow")
+    [engine] = [child for child in psutil.Process(process.pid).children() if child.name() == "pulumi"]
+    engine.kill()
+    os.kill(consul, signal.SIGCONT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, output
+    live.up("layered-allow")
+    assert live.changes() == {}
+    assert live.page().status_code == 200

@@ -1,0 +1,46 @@
+"""The arrows between the rooms point one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "model": {"errors", "model"},
+    "program": {"errors", "model", "program"},
+    "local": {"errors", "model", "local"},
+    "report": {"errors", "model", "report"},
+}
+
+
+def rooms_imported(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
+    names = [
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    ]
+    return {name.split(".")[1] for name in names if name.startswith("posture.")}
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    files = list((ROOT / "posture" / room).rglob("*.py"))
+    assert files
+    wrong = {str(file): rooms_imported(file) - MAY_IMPORT[room] for file in files}
+    assert not {file: rooms for file, rooms in wrong.items() if rooms}
+
+
+def test_the_model_knows_neither_pulumi_nor_consul() -> None:
+    for file in (ROOT / "posture" / "model").rglob("*.py"):
+        assert "import pulumi" not in file.read_text()
+        assert "import httpx" not in file.read_text()
