@@ -27,7 +27,7 @@ bench: .venv/installed ## Measure against the floor of the same run; writes docs
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
-	  --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+	  --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean: ## Remove the virtualenv and what the checks have cached here
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -18,7 +18,7 @@ from posture.model.schemas import SHAPES, schema_of
 from posture.program.engine import EngineError
 from posture.report.grants import grants_table
 from posture.report.status import processes_table, tools_table
-from posture.stack import LocalStack, find_project
+from posture.stack import LocalStack, find_project, remove_stack
 
 __all__ = ["main"]
 
@@ -59,7 +59,7 @@ def up(name: str | None, stack: str, through: str | None) -> None:
 @stack_option
 def down(stack: str) -> None:
     """End a stack's mesh and remove all that it has left, Pulumi's state included."""
-    LocalStack(find_project(), stack, err).down()
+    remove_stack(find_project(), stack)
     out.print(f"stack {stack} is down; nothing of it is left")
 
 

@@ -16,7 +16,8 @@ from posture.local.layout import Layout
 from posture.local.mesh import Mesh
 from posture.local.plugins.locate import plugin_path
 from posture.local.private import make_private, write_private
-from posture.model.settings import read_settings
+from posture.model.document import nearest
+from posture.model.settings import read_settings, stacks
 from posture.program.engine import Engine
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.model.posture import Posture
 
-__all__ = ["LocalStack", "find_project"]
+__all__ = ["LocalStack", "find_project", "remove_stack"]
 
 
 def find_project() -> Path:
@@ -42,6 +43,19 @@ def find_project() -> Path:
         if (folder / "Pulumi.yaml").exists():
             return folder
     raise InputError("no Pulumi.yaml here or above; run this in the project's folder")
+
+
+def remove_stack(project: Path, name: str) -> None:
+    """End a stack's processes and remove its files and its state, even where its configuration is broken by now.
+
+    Raises:
+        InputError: There is no such stack.
+    """
+    if name not in stacks(project):
+        raise InputError(f"no stack '{name}'; {nearest(name, stacks(project))}")
+    layout = Layout(name, project)
+    Engine.forget_salt(project, name, layout.pulumi_state)
+    Mesh.remove(layout)
 
 
 class LocalStack:
@@ -88,11 +102,6 @@ class LocalStack:
         self.engine().up()
         mesh.wait_healthy(report)
         wait_for_page(self.page, self.layout)
-
-    def down(self) -> None:
-        """Stop every process and remove every file of the stack; the mesh and its state are gone."""
-        Engine.forget_salt(self.project, self.name, self.layout.pulumi_state)
-        self._mesh().remove()
 
     def status(self) -> MeshStatus:
         """What runs, and what has died."""

@@ -151,12 +151,13 @@ class Mesh:
         """End every process and return when they are gone; Consul's data, tokens and certificate stay."""
         self._supervisor.stop()
 
-    def remove(self) -> None:
-        """Remove all files of the stack. End its processes first, if there are any."""
-        self.stop()
-        shutil.rmtree(self._layout.state, ignore_errors=True)
+    @staticmethod
+    def remove(layout: Layout) -> None:
+        """End a stack's processes and remove its files, whatever its application has become since they were made."""
+        Supervisor(layout.state, {}).stop()
+        shutil.rmtree(layout.state, ignore_errors=True)
         with suppress(OSError):  # another stack is in there
-            self._layout.state.parent.rmdir()
+            layout.state.parent.rmdir()
 
     def status(self) -> MeshStatus:
         """How every process is doing. Changes nothing, and needs nothing to be running."""

@@ -39,7 +39,7 @@ __all__ = ["ProcessStatus", "Program", "Supervisor"]
 _MARK = "POSTURE_STATE"
 _SECRET_VARIABLES = ("CONSUL_", "PULUMI_")
 _LOG_LINES = 15
-_PATIENCE = 10.0
+_STOP_WAIT = 5
 _CONFIG = """\
 ; {fingerprint}
 [supervisord]
@@ -65,7 +65,7 @@ autostart=false
 autorestart=false
 startsecs=0
 startretries=0
-stopwaitsecs=5
+stopwaitsecs={wait}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
@@ -201,10 +201,10 @@ class Supervisor:
         except (OSError, Fault):
             for process in processes:
                 _signal(process, "terminate")
-        _, stubborn = psutil.wait_procs(processes, timeout=_PATIENCE)
+        _, stubborn = psutil.wait_procs(processes, timeout=_STOP_WAIT + 3)
         for process in {*stubborn, *self.processes()}:
             _signal(process, "kill")
-        psutil.wait_procs(stubborn, timeout=_PATIENCE)
+        psutil.wait_procs(stubborn, timeout=_STOP_WAIT)
         for name in ("supervisor.sock", "supervisord.pid"):
             (self._state / name).unlink(missing_ok=True)
 
@@ -218,7 +218,9 @@ class Supervisor:
 
     def _config(self, programs: str) -> str:
         python, script = (_quote(path) for path in (sys.executable, tether.__file__))
-        sections = [_PROGRAM.format(name=name, python=python, tether=script) for name in self._programs]
+        sections = [
+            _PROGRAM.format(name=name, python=python, tether=script, wait=_STOP_WAIT) for name in self._programs
+        ]
         return _CONFIG.format(fingerprint=hashlib.sha256(programs.encode()).hexdigest()) + "".join(sections)
 
     def _status(self, info: Mapping[str, Any]) -> ProcessStatus:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+import re2
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from posture.errors import InputError
 from posture.model.application import Application, Method, Name
@@ -15,6 +16,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Grant", "HeaderMatch", "Limits", "Mesh", "Permission", "Posture", "available", "load_posture"]
 
+
+_QUIETLY = re2.Options()
+_QUIETLY.log_errors = False
+
+
+def _re2(pattern: str) -> str:
+    """Consul takes any text as a regular expression; Envoy, which uses RE2, then refuses the listener's updates."""
+    try:
+        re2.compile(pattern, _QUIETLY)
+    except re2.error as error:
+        raise ValueError(f"'{pattern}' is no RE2 regular expression ({_words(error)}); correct it") from None
+    return pattern
+
+
+def _words(error: Exception) -> str:
+    said = error.args[0]
+    return said.decode() if isinstance(said, bytes) else str(said)
+
+
+Regex = Annotated[str, Field(min_length=1), AfterValidator(_re2)]
 RulePath = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
 PATH_KINDS = ("path_exact", "path_prefix", "path_regex")
 HEADER_KINDS = ("present", "exact", "prefix", "suffix", "contains", "regex")
@@ -29,7 +50,7 @@ class HeaderMatch(Shape):
     prefix: str | None = None
     suffix: str | None = None
     contains: str | None = None
-    regex: str | None = None
+    regex: Regex | None = None
     invert: bool = False
     ignore_case: bool = False
 
@@ -48,7 +69,7 @@ class Permission(Shape):
 
     path_exact: RulePath | None = None
     path_prefix: RulePath | None = None
-    path_regex: Annotated[str, Field(min_length=1)] | None = None
+    path_regex: Regex | None = None
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] | None = None
     header: Annotated[tuple[HeaderMatch, ...], Field(min_length=1)] | None = None
 

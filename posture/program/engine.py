@@ -51,7 +51,7 @@ class Engine:
             if psutil.pid_exists(holder):
                 raise InputError(f"stack '{self.stack}' is being changed by process {holder}; wait until it ends")
             lock.unlink()
-        if not self._checkpoints():
+        if not _checkpoints(self.state, self.stack):
             # In a folder of its own: `stack init` would write a salt into the committed Pulumi.STACK.yaml.
             with tempfile.TemporaryDirectory(dir=self.state) as scratch:
                 shutil.copy(self.project / "Pulumi.yaml", scratch)
@@ -69,12 +69,17 @@ class Engine:
             EngineError: The engine failed; what it has done stays, and the next `up` goes on from there.
             InputError: The passphrase does not open the state.
         """
-        copy = shutil.copy(self._configuration, self.state)
+        configuration = self.project / f"Pulumi.{self.stack}.yaml"
+        text = configuration.read_text()
+        if "\nencryptionsalt:" not in text:  # the engine asks whether the passphrase fits only where it finds a salt
+            text += "".join(f"\nencryptionsalt: {salt}\n" for salt in _salts(self.state, self.stack))
+        copy = self.state / configuration.name
+        copy.write_text(text)
         self._run("up", "--stack", self.stack, "--yes", "--skip-preview", "--config-file", str(copy))
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last `up`; none before the first."""
-        if not self._checkpoints():
+        if not _checkpoints(self.state, self.stack):
             return {}
         answer = self._run("stack", "output", "--json", "--stack", self.stack, captured=True)
         return dict(json.loads(answer or "{}"))
@@ -83,19 +88,11 @@ class Engine:
     def forget_salt(project: Path, stack: str, state: Path) -> None:
         """Take the salt that plain `pulumi` wrote out of `Pulumi.STACK.yaml`; its passphrase is about to go."""
         file = project / f"Pulumi.{stack}.yaml"
-        checkpoints = [json.loads(found.read_text()) for found in state.glob(f".pulumi/stacks/*/{stack}.json")]
-        salts = {each["checkpoint"]["latest"]["secrets_providers"]["state"]["salt"] for each in checkpoints}
+        salts = _salts(state, stack)
         lines = file.read_text().splitlines(keepends=True)
         kept = [line for line in lines if line.removeprefix("encryptionsalt:").strip() not in salts]
         if kept != lines:
             file.write_text("".join(kept))
-
-    @property
-    def _configuration(self) -> Path:
-        return self.project / f"Pulumi.{self.stack}.yaml"
-
-    def _checkpoints(self) -> list[Path]:
-        return list(self.state.glob(f".pulumi/stacks/*/{self.stack}.json"))
 
     def _locks(self) -> Iterator[Path]:
         return self.state.glob(f".pulumi/locks/*/*/{self.stack}/*.json")
@@ -131,6 +128,15 @@ class Engine:
         if captured:
             raise EngineError(said.strip() or f"pulumi {arguments[0]} ended with status {status}")
         raise EngineError(f"stack '{self.stack}' is changed in part; mend what is said above, then run this again")
+
+
+def _checkpoints(state: Path, stack: str) -> list[Path]:
+    return list(state.glob(f".pulumi/stacks/*/{stack}.json"))
+
+
+def _salts(state: Path, stack: str) -> set[str]:
+    found = [json.loads(file.read_text())["checkpoint"]["latest"] for file in _checkpoints(state, stack)]
+    return {latest["secrets_providers"]["state"]["salt"] for latest in found if latest.get("secrets_providers")}
 
 
 @contextmanager

@@ -208,8 +208,8 @@ def test_a_stop_leaves_no_process_and_a_removal_no_file(make_mesh: Callable[...,
     mesh.stop()
     assert [pid for pid in started if not gone(pid)] == []
     mesh.stop()
-    mesh.remove()
-    mesh.remove()
+    Mesh.remove(mesh._layout)
+    Mesh.remove(mesh._layout)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -89,6 +89,16 @@ POSTURES = {
         7,
         "a permission has one of pathExact, pathPrefix, pathRegex; keep one",
     ),
+    "no regular expression": (
+        HEAD + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions: [{pathRegex: '/(a'}]\n",
+        6,
+        "'/(a' is no RE2 regular expression (missing )",
+    ),
+    "regular expression that only others know": (
+        HEAD + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions: [{pathRegex: '/(?=a)'}]\n",
+        6,
+        "is no RE2 regular expression (invalid perl operator",
+    ),
     "empty permission": (
         HEAD + "grants:\n  - name: a\n    from: reviews\n    to: ratings\n    permissions: [{}]\n",
         6,

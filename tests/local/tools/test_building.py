@@ -33,12 +33,18 @@ def until(question: Callable[[], T], seconds: float = 30) -> T:
 def compilers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """All processes below it, once the Go compiler is one of them."""
     assert process.poll() is None, "it ended before it could be interrupted"
-    below = psutil.Process(process.pid).children(recursive=True)
-    return below if any(child.name() == "compile" for child in below) else []
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+        return below if any(child.name() == "compile" for child in below) else []
+    except psutil.NoSuchProcess:  # a compiler that ended meanwhile; ask again
+        return []
 
 
 def ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def partial(cache: Path) -> list[Path]:
