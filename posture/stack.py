@@ -13,12 +13,16 @@ from posture.errors import InputError
 from posture.local import tools
 from posture.local.entrance import wait_for_page
 from posture.local.layout import Layout
-from posture.local.mesh import Mesh
+from posture.local.mesh import Mesh, MeshError
 from posture.local.plugins.locate import plugin_path
 from posture.local.private import make_private, write_private
+from posture.local.probing import LocalProber
+from posture.model.access import Access
 from posture.model.document import nearest
+from posture.model.entries import compile_entries
 from posture.model.settings import read_settings, stacks
 from posture.program.engine import Engine
+from posture.verify.agreement import declared_requests, disagreements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,13 +99,27 @@ class LocalStack:
         self.settings = wanted
 
     def up(self, report: Callable[[str], None]) -> None:
-        """Start what is not running, apply the posture, and return when the mesh serves it."""
+        """Start what is not running, apply the posture, and return when the mesh is seen to do what it says.
+
+        Raises:
+            InputError: A port is taken, or the passphrase is wrong.
+            EngineError: The engine did not complete the change.
+            MeshError: The mesh did not get ready, or answers otherwise than the posture; with the calls that differ.
+        """
         mesh = self._mesh()
         mesh.start(report)
         report("applying the posture")
         self.engine().up()
         mesh.wait_healthy(report)
         wait_for_page(self.page, self.layout)
+        application, posture = self.load()
+        requests = declared_requests(application)
+        report(f"asking the mesh {len(requests)} questions that the posture answers")
+        access = Access(compile_entries(application, posture))
+        wrong = disagreements(access, requests, LocalProber(mesh, self.layout), timeout=30)
+        if wrong:
+            raise MeshError(f"the mesh does not do what posture '{posture.name}' says", tuple(map(str, wrong)))
+        mesh.wait_drained()
 
     def status(self) -> MeshStatus:
         """What runs, and what has died."""

@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "model": {"errors", "model"},
     "program": {"errors", "model", "program"},
     "local": {"errors", "model", "local"},
+    "verify": {"errors", "model", "verify"},
     "report": {"errors", "model", "report"},
 }
 

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
     from posture.local.layout import Layout
 
-__all__ = ["envoy_program", "is_live", "write_bootstraps"]
+__all__ = ["DRAIN_SECONDS", "envoy_program", "is_draining", "is_live", "write_bootstraps"]
 
 _AT_ONCE = 2
+DRAIN_SECONDS = 1
+"""How long a connection may live on under rules that have been replaced. Envoy's default is 600: a connection that was
+idle meanwhile would have one more request answered by the old rules, ten minutes after they were tightened."""
 
 
 def envoy_program(envoy: Path, layout: Layout, name: str) -> Program:
@@ -36,7 +39,12 @@ def envoy_program(envoy: Path, layout: Layout, name: str) -> Program:
     Without `--disable-hot-restart` the Envoys of one machine would take each other for their predecessors. The
     working directory is the state's: the gateway's certificate and the admin socket have paths relative to it.
     """
-    arguments = ("-c", f"envoy/{name}.json", "--disable-hot-restart", "--concurrency", "1")
+    arguments = (
+        *("-c", f"envoy/{name}.json"),
+        "--disable-hot-restart",
+        *("--concurrency", "1"),
+        *("--drain-time-s", str(DRAIN_SECONDS)),
+    )
     return Program((str(envoy), *arguments), layout.state)
 
 
@@ -62,20 +70,35 @@ def write_bootstraps(consul: Path, layout: Layout, sidecars: Mapping[str, str], 
 
 
 def is_live(layout: Layout, name: str) -> bool:
-    """Whether an Envoy has its first configuration from Consul: its admin API's `/ready` says so.
+    """Whether an Envoy has its first configuration from Consul: its admin API's `/ready` says so."""
+    answer = _admin(layout, name, "/ready")
+    return answer is not None and answer.status_code == httpx.codes.OK
+
+
+def is_draining(layout: Layout, name: str) -> bool:
+    """Whether an Envoy still holds connections that were opened under rules that have been replaced since.
+
+    Such a connection serves one more request by the old rules (measured on Envoy 1.36.4), until it is drained.
+    """
+    answer = _admin(layout, name, "/stats?filter=^listener_manager.total_.*_draining$")
+    return answer is None or any(not line.endswith(": 0") for line in answer.text.splitlines())
+
+
+def _admin(layout: Layout, name: str, path: str) -> httpx.Response | None:
+    """What the admin API answers, if it does.
 
     The socket is reached through its folder's descriptor, for a socket's path may have 107 bytes only (unix(7)).
     """
     try:
         folder = os.open(layout.envoy, os.O_PATH | os.O_DIRECTORY)
     except FileNotFoundError:
-        return False
+        return None
     socket = f"/proc/self/fd/{folder}/{layout.admin_socket(name).name}"
     try:
         with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=2) as client:
-            return client.get("http://envoy/ready").status_code == httpx.codes.OK
+            return client.get(f"http://envoy{path}")
     except httpx.TransportError:
-        return False
+        return None
     finally:
         os.close(folder)
 

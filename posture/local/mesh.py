@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from posture.local.certificate import ensure_certificate
 from posture.local.consul import DATACENTER, NODE, Consul, consul_config, forget_registrations
-from posture.local.envoy import envoy_program, is_live, write_bootstraps
+from posture.local.envoy import envoy_program, is_draining, is_live, write_bootstraps
 from posture.local.errors import MeshError
 from posture.local.instances import Instance, instances
 from posture.local.ports import check_ports
@@ -146,6 +146,19 @@ class Mesh:
                 timeout,
                 lambda: f"not healthy: {', '.join(self._unhealthy(consul))}",
             )
+
+    def wait_drained(self, timeout: float = 30) -> None:
+        """Wait until no Envoy has a connection left that was opened under earlier rules.
+
+        Raises:
+            MeshError: A process died, or one still has such connections when the time (seconds) is up.
+        """
+        names = [*(each.name for each in self._instances), self._application.gateway.name]
+        self._until(
+            lambda: not any(is_draining(self._layout, name) for name in names),
+            timeout,
+            lambda: "connections of before the change are still open",
+        )
 
     def stop(self) -> None:
         """End every process and return when they are gone; Consul's data, tokens and certificate stay."""

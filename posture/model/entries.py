@@ -162,7 +162,6 @@ def _gateway(application: str, gateway: Gateway, posture: Posture) -> tuple[Entr
             gateway.name,
             {"Certificate": gateway.certificate, "PrivateKey": gateway.private_key},
         ),
-        Entry(Kind.API_GATEWAY, gateway.name, {"Listeners": [listener]}),
         Entry(
             Kind.HTTP_ROUTE,
             application,
@@ -172,6 +171,7 @@ def _gateway(application: str, gateway: Gateway, posture: Posture) -> tuple[Entr
                 "Rules": rules,
             },
         ),
+        Entry(Kind.API_GATEWAY, gateway.name, {"Listeners": [listener]}),
     )
 
 

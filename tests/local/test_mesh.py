@@ -51,7 +51,7 @@ def kill(mesh: Mesh, name: str) -> None:
     pid = pids(mesh)[name]
     assert pid
     psutil.Process(pid).kill()
-    wait_for(lambda: gone(pid))
+    wait_for(lambda: pids(mesh)[name] is None)  # not `gone`: of Envoy's threads the first to end makes it a zombie
 
 
 def secrets_of(mesh: Mesh) -> set[str]:

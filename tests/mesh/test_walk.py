@@ -6,7 +6,6 @@ import json
 import re
 import socket
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,13 +30,17 @@ VERSIONS = ("reviews-v1", "reviews-v2", "reviews-v3")
 
 @dataclass(frozen=True)
 class Step:
-    """A posture to move to, what the page then shows and hides, and the codes that Fortio gets."""
+    """A posture to move to, what the page then shows and hides, and the codes that Fortio gets.
+
+    Under a limit of connections others may get a 503, or nobody else a 200: an idle connection takes a place as well.
+    """
 
     posture: str
     through: str | None
     shows: tuple[str, ...]
     hides: tuple[str, ...]
     fortio: set[str]
+    limited: bool = False
 
 
 OPEN = ((DETAILS, *VERSIONS), (DETAILS_ERROR, REVIEWS_ERROR, RATINGS_ERROR))
@@ -52,7 +55,7 @@ STEPS = [
         fortio={"200"},
     ),
     Step("layered-allow", None, *OPEN, fortio={"200"}),
-    Step("rate-limited", None, *OPEN, fortio={"200", "503"}),
+    Step("rate-limited", None, *OPEN, fortio={"503"}, limited=True),
     Step("layered-allow", None, *OPEN, fortio={"200"}),
     Step("baseline", None, *OPEN, fortio={"403"}),
 ]
@@ -71,22 +74,15 @@ def test_the_walk(live: LiveStack, golden: Path) -> None:
         before = compiled
         assert _bare(live.entries()) == _bare(_golden(golden, step, live))
 
-        nothing: list[str] = []
-        assert live.until(partial(_shown, live, step.hides), nothing) == nothing
-        seen = live.pages_until(*step.shows)
+        seen = live.pages_until(*step.shows, limited=step.limited)
         for text in step.hides:
             assert not re.search(text, seen), f"{step.posture} shows {text}"
-        assert live.until(partial(_fortio_codes, live), step.fortio) == step.fortio, step.posture
+        assert _fortio_codes(live) - ({"200"} if step.limited else set()) == step.fortio, step.posture
         _check_from_outside(live)
 
         assert live.changes() == {}, "a second up would change nothing"
         live.pulumi("refresh", "--yes", "--skip-preview")
         assert live.changes() == {}, "nor after a refresh"
-
-
-def _shown(live: LiveStack, texts: tuple[str, ...]) -> list[str]:
-    page = live.page().text
-    return [text for text in texts if re.search(text, page)]
 
 
 def _compiled(live: LiveStack, step: Step) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""Is a request allowed, and by which rule? The one interpreter of intentions; all who ask "who may call whom" ask here.
+
+It answers as the proxies do that Consul 1.22 configures, over any list of entries: see `intentions`, `conditions`,
+`paths` and `routes` for what was read in the sources and measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from posture.model.conditions import Facts
+from posture.model.entries import Kind
+from posture.model.intentions import Decision, Intentions
+from posture.model.paths import METHODS, Normalization, Refusal
+from posture.model.routes import Arrival, Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from posture.model.entries import Entry
+    from posture.model.intentions import Intention
+
+__all__ = ["Access", "Arrival", "Decision", "Request", "decide"]
+
+NO_HEADERS: Mapping[str, str] = {}
+_NOTHING = Facts("", "", "", NO_HEADERS)
+_REFUSED = "mesh/mesh HTTP.Incoming"
+
+
+class _Plan(NamedTuple):
+    """How to answer one source about one destination, worked out once."""
+
+    http: bool
+    intentions: tuple[Intention, ...]
+    settled: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a destination's sidecar.
+
+    ``source`` is the service that the caller's certificate names, None for a caller without a certificate of the mesh.
+    ``path`` may have a query. Several values of one header are joined by a comma; `host` is a header like others.
+    ``tokens`` names the JWT providers of which it bears a valid token with the right claims.
+    """
+
+    source: str | None
+    destination: str
+    method: str = "GET"
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    tokens: frozenset[str] = frozenset()
+
+
+class Access:
+    """An index over config entries that answers in microseconds; ``default`` is Consul's default intention policy.
+
+    Raises:
+        InputError: On the first question about a destination one of whose rules the proxy would refuse.
+    """
+
+    def __init__(self, entries: Iterable[Entry], *, default: str = "deny") -> None:
+        self.entries = tuple(entries)
+        self.default = default
+        self.intentions = Intentions(self.entries)
+        bodies = {(entry.kind, entry.name): entry.body for entry in self.entries}
+        self._proxy_defaults = bodies.get((Kind.PROXY_DEFAULTS, "global"), {})
+        self._defaults = {name: body for (kind, name), body in bodies.items() if kind == Kind.SERVICE_DEFAULTS}
+        self._normalization = Normalization.of_mesh(bodies.get((Kind.MESH, "mesh"), {}))
+        self._routes = Routes(self.entries)
+        self._allow = default == "allow"
+        words = "no rule matches"
+        self._by_default = Decision(self._allow, f"default policy {default}", words, 200 if self._allow else 403)
+        self._plans: dict[tuple[str | None, str], _Plan] = {}
+
+    def decide(self, request: Request) -> Decision:
+        """Whether the destination's sidecar lets a request through."""
+        key = request.source, request.destination
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._plan(*key)
+        if plan.settled:
+            return plan.settled
+        facts = self.facts(request) if plan.http else _NOTHING
+        if isinstance(facts, Refusal):
+            return Decision(allowed=False, rule=_REFUSED, why=facts.why, status=facts.status)
+        first = None
+        for intention in plan.intentions:
+            decision = intention.decide(facts, request.tokens, default=self._allow)
+            if decision and decision.allowed is not self._allow:
+                return decision
+            first = first or decision
+        return first or self._by_default
+
+    def enter(self, arrival: Arrival, destination: str) -> Decision:
+        """Whether a request that comes from outside reaches a destination by way of an API gateway.
+
+        The gateway's routes come first, then the intentions for the gateway's own identity.
+        """
+        passage = self._routes.pass_on(arrival)
+        if isinstance(passage, Decision):
+            return passage
+        if destination not in passage.destinations:
+            why = f"leads to {', '.join(passage.destinations)} instead"
+            return Decision(allowed=False, rule=passage.route, why=why, status=404)
+        onward = Request(passage.gateway, destination, arrival.method, passage.path, passage.headers, arrival.tokens)
+        return self.decide(onward)
+
+    def near(self, arrival: Arrival, destination: str) -> Iterator[tuple[str, list[str]]]:
+        """A gateway's matches that lead to a destination, each with the conditions that a request fails."""
+        return self._routes.near(arrival, destination)
+
+    def facts(self, request: Request) -> Facts | Refusal:
+        """The request as the rules of an http service see it."""
+        if request.method not in METHODS:
+            return Refusal(400, f"a method that the proxy doesn't know: {request.method}")
+        target = self._normalization.target(request.path)
+        if isinstance(target, Refusal):
+            return target
+        headers = self._normalization.headers(request.headers) if request.headers else NO_HEADERS
+        if isinstance(headers, Refusal):
+            return headers
+        return Facts(request.method, target.partition("?")[0], target, headers)
+
+    def is_http(self, destination: str) -> bool:
+        """Whether a service's protocol has paths and methods; without a protocol it is tcp."""
+        protocol = self._defaults.get(destination, {}).get("Protocol")
+        protocol = protocol or (self._proxy_defaults.get("Config") or {}).get("protocol")
+        return protocol in {"http", "http2", "grpc"}
+
+    def named_sources(self, destination: str) -> frozenset[str]:
+        """The sources that have a rule of their own; to all others the destination gives the same answers."""
+        return frozenset(self.intentions.of(destination, http=self.is_http(destination))) - {"*"}
+
+    def permissive(self, destination: str) -> str | None:
+        """The entry that lets plaintext past the rules to a destination.
+
+        It does so where proxies are transparent. The mesh's `AllowEnablingPermissiveMutualTLS` only keeps the mode from
+        being *set*; a service that has it keeps it (Consul's `checkMutualTLSMode`), so that is no condition here.
+        """
+        of_service = self._defaults.get(destination, {}).get("MutualTLSMode")
+        mode = of_service or self._proxy_defaults.get("MutualTLSMode")
+        entry = f"{Kind.SERVICE_DEFAULTS}/{destination}" if of_service else f"{Kind.PROXY_DEFAULTS}/global"
+        return entry if mode == "permissive" else None
+
+    def _plan(self, source: str | None, destination: str) -> _Plan:
+        http = self.is_http(destination)
+        entry = self.permissive(destination)
+        if entry:
+            why = "plaintext from anyone goes past all rules"
+            return _Plan(
+                http, (), Decision(allowed=True, rule=f"{entry} MutualTLSMode permissive", why=why, status=200)
+            )
+        if source is None:
+            why = "a caller needs a certificate of the mesh"
+            return _Plan(http, (), Decision(allowed=False, rule="mutual TLS", why=why, status=None))
+        return _Plan(http, tuple(self.intentions.deciding(source, destination, http=http)))
+
+
+def decide(entries: Iterable[Entry], request: Request, *, default: str = "deny") -> Decision:
+    """Whether entries allow a request. For many requests make one `Access` instead."""
+    return Access(entries, default=default).decide(request)

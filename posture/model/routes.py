@@ -1,0 +1,217 @@
+"""The way in through an API gateway: listener, hostname and route decide which service gets a request.
+
+Follows Consul's `discoverychain` (gateway.go, gateway_httproute.go of 1.22.7), measured on Envoy 1.36.4. Surprises: a
+gateway matches paths as they come, for the mesh's normalisation is for sidecars; a prefix is a prefix of the text, so
+`/static` takes `/staticx`; of two matches the longer *value* wins whatever its kind, then more headers, more query
+parameters, then the first written, so a prefix may hide an exact path of the same length. JWT at listeners and
+the weights of split services are not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from posture.model.conditions import Condition, Facts, header_condition, path_condition
+from posture.model.entries import Kind
+from posture.model.intentions import Decision
+from posture.model.paths import AS_IT_COMES, METHODS, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from posture.model.entries import Entry
+
+__all__ = ["Arrival", "Passage", "Routes"]
+
+_PATH_KINDS = {"exact": "Exact", "prefix": "Prefix", "regex": "Regex"}
+_HEADER_KINDS = {**_PATH_KINDS, "suffix": "Suffix", "present": "Present"}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request from outside; without a ``listener`` it comes to the gateway's first, without a ``host`` to its own."""
+
+    gateway: str
+    method: str = "GET"
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    listener: str = ""
+    tokens: frozenset[str] = frozenset()
+
+
+class Passage(NamedTuple):
+    """Where a gateway sends a request, and what has become of the request; more than one service shares the load."""
+
+    gateway: str
+    route: str
+    destinations: tuple[str, ...]
+    path: str
+    headers: Mapping[str, str]
+
+
+class _Match(NamedTuple):
+    route: str
+    weight: tuple[int, int, int]
+    conditions: tuple[Condition, ...]
+    prefix: str
+    rule: Mapping[str, Any]
+
+
+class Routes:
+    """The gateways of a list of entries with the routes that are bound to them."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        entries = tuple(entries)
+        self._gateways = {entry.name: entry.body for entry in entries if entry.kind == Kind.API_GATEWAY}
+        self._routes = [entry for entry in entries if entry.kind == Kind.HTTP_ROUTE]
+        self._tables: dict[tuple[str, str], dict[str, list[_Match]]] = {}
+
+    def pass_on(self, arrival: Arrival) -> Passage | Decision:
+        """Where a request goes, or the decision that it goes nowhere."""
+        gateway = f"{Kind.API_GATEWAY}/{arrival.gateway}"
+        listener = self._listener(arrival)
+        if listener is None:
+            return Decision(allowed=False, rule=gateway, why="no such listener", status=None)
+        facts = self._facts(arrival, listener)
+        if isinstance(facts, Refusal):
+            return Decision(allowed=False, rule=gateway, why=facts.why, status=facts.status)
+        host = facts.headers["host"]
+        for match in _of_host(self._table(arrival.gateway, listener), host, listener.get("Port")):
+            if all(condition.holds(facts) for condition in match.conditions):
+                return _passage(arrival.gateway, match, facts)
+        why = f"no route for {arrival.method} {host}{facts.path}"
+        return Decision(allowed=False, rule=f"{gateway} listener {listener.get('Name', '')}", why=why, status=404)
+
+    def near(self, arrival: Arrival, destination: str) -> Iterator[tuple[str, list[str]]]:
+        """The matches that lead to a destination, each with the words of the conditions that a request fails."""
+        listener = self._listener(arrival)
+        if listener is None:
+            return
+        facts = self._facts(arrival, listener)
+        if isinstance(facts, Refusal):
+            return
+        for host, matches in self._table(arrival.gateway, listener).items():
+            other_host = [] if host in {facts.headers["host"], "*"} else [f"host {host}"]
+            for match in matches:
+                if destination in (service["Name"] for service in match.rule.get("Services") or ()):
+                    failed = [condition.words for condition in match.conditions if not condition.holds(facts)]
+                    yield match.route, other_host + failed
+
+    def _facts(self, arrival: Arrival, listener: Mapping[str, Any]) -> Facts | Refusal:
+        target = AS_IT_COMES.target(arrival.path) if arrival.method in METHODS else Refusal(400, "an unknown method")
+        if isinstance(target, Refusal):
+            return target
+        host = arrival.host or _hostname(listener)
+        headers = {"host": host.lower(), **{name.lower(): value for name, value in arrival.headers.items()}}
+        return Facts(arrival.method, target.partition("?")[0], target, headers)
+
+    def _listener(self, arrival: Arrival) -> Mapping[str, Any] | None:
+        listeners = self._gateways.get(arrival.gateway, {}).get("Listeners") or ()
+        names = (each for each in listeners if arrival.listener in {"", each.get("Name", "")})
+        return next(names, None)
+
+    def _table(self, gateway: str, listener: Mapping[str, Any]) -> dict[str, list[_Match]]:
+        """The matches that a listener tries in turn, by hostname."""
+        key = gateway, listener.get("Name", "")
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = {}
+            for route in self._routes:
+                if any(_binds(parent, *key) for parent in route.body.get("Parents") or ()):
+                    matches = list(_matches(route))
+                    for host in _hosts(route.body.get("Hostnames") or (), _hostname(listener)):
+                        table.setdefault(host, []).extend(matches)
+            for matches in table.values():
+                matches.sort(key=lambda match: match.weight, reverse=True)
+        return table
+
+
+def _hostname(listener: Mapping[str, Any]) -> str:
+    return str(listener.get("Hostname") or "*").lower()
+
+
+def _binds(parent: Mapping[str, Any], gateway: str, listener: str) -> bool:
+    kind = parent.get("Kind") or Kind.API_GATEWAY
+    section = parent.get("SectionName") or listener
+    return bool(kind == Kind.API_GATEWAY and parent.get("Name") == gateway and section == listener)
+
+
+def _hosts(wanted: Iterable[str], listener: str) -> list[str]:
+    """The hostnames of a route that a listener serves (Consul's `FilteredHostnames`)."""
+    hosts = [host.lower() for host in wanted]
+    if not hosts:
+        return [listener]
+    if "*" in listener:
+        return [host for host in hosts if host.endswith(listener.removeprefix("*").removeprefix("."))]
+    return [host for host in hosts if host == listener]
+
+
+def _of_host(table: Mapping[str, list[_Match]], host: str, port: object) -> list[_Match]:
+    """The matches of a `Host` header: the exact name, with or without the port, then the longest wildcard, then any."""
+    bare = host.removesuffix(f":{port}")
+    if bare in table:
+        return table[bare]
+    wild = [name for name in table if name.startswith("*") and len(bare) >= len(name) and bare.endswith(name[1:])]
+    return table[max(wild, key=len)] if wild else []
+
+
+def _matches(route: Entry) -> Iterator[_Match]:
+    number = 0
+    for rule in route.body.get("Rules") or ():
+        wanted: list[Mapping[str, Any]] = rule.get("Matches") or [{}]
+        for match in wanted:
+            number += 1
+            name = f"{route.kind}/{route.name} match {number}"
+            path = match.get("Path") or {}
+            kind, value = (path["Match"], path.get("Value", "")) if path.get("Match") else ("prefix", "/")
+            headers, query = match.get("Headers") or (), match.get("Query") or ()
+            conditions = [path_condition(_PATH_KINDS[kind], value, name)]
+            if match.get("Method"):
+                conditions.append(_method(match["Method"].upper()))
+            conditions += [header_condition(_as_intentions_say(header), name) for header in headers]
+            conditions += [_query(parameter, name) for parameter in query]
+            weight = len(value), len(headers), len(query)
+            yield _Match(name, weight, tuple(conditions), "" if kind == "regex" else value, rule)
+
+
+def _method(method: str) -> Condition:
+    return Condition("method", f"method {method}", lambda facts: facts.method == method)
+
+
+def _as_intentions_say(header: Mapping[str, Any]) -> dict[str, Any]:
+    kind = _HEADER_KINDS[header["Match"]]
+    return {"Name": header["Name"], kind: True if kind == "Present" else header.get("Value", "")}
+
+
+def _query(parameter: Mapping[str, Any], where: str) -> Condition:
+    """A condition on a query parameter: its first value, undecoded."""
+    name = parameter["Name"]
+    value = header_condition({**_as_intentions_say(parameter), "Name": "value"}, where)
+
+    def holds(facts: Facts) -> bool:
+        pairs = (pair.partition("=") for pair in facts.target.partition("?")[2].split("&"))
+        found = next((text for key, _, text in pairs if key == name), None)
+        return value.holds(facts._replace(headers={} if found is None else {"value": found}))
+
+    return Condition(f"query {name}", value.words.replace("header value", f"query {name}"), holds)
+
+
+def _passage(gateway: str, match: _Match, facts: Facts) -> Passage:
+    """The request as it leaves the gateway, after the rewriting that the rule or its only service asks for."""
+    services = match.rule.get("Services") or ()
+    holders = [match.rule, *services] if len(services) == 1 else [match.rule]
+    filters = [holder.get("Filters") or {} for holder in holders]
+    target, headers = facts.target, dict(facts.headers)
+    for each in filters:
+        rewrite = (each.get("URLRewrite") or {}).get("Path")
+        if rewrite and match.prefix:
+            target = rewrite + facts.target.removeprefix(match.prefix)
+        for change in each.get("Headers") or ():
+            added = {**(change.get("Set") or {}), **(change.get("Add") or {})}
+            headers |= {name.lower(): value for name, value in added.items()}
+            for name in change.get("Remove") or ():
+                headers.pop(name.lower(), None)
+    names = tuple(service["Name"] for service in services)
+    return Passage(gateway, match.route, names, target, headers)

@@ -1,0 +1,106 @@
+"""Asks the mesh what the model has answered, until they agree: a write to Consul takes a moment to the last Envoy."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
+
+from posture.model.access import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from posture.model.access import Access
+    from posture.model.application import Application
+
+__all__ = ["Answer", "Disagreement", "Prober", "declared_requests", "disagreements"]
+
+
+class Answer(Protocol):
+    """What an instance answered; without a status, there was none."""
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status."""
+
+    @property
+    def denied(self) -> bool:
+        """Whether a proxy's intentions refused it."""
+
+    @property
+    def words(self) -> str:
+        """The beginning of the body, or the error."""
+
+
+class Prober(Protocol):
+    """Sends requests under the identities of the mesh."""
+
+    def ask(self, request: Request) -> Sequence[Answer]:
+        """Send a request to each instance of its destination as its source; their answers."""
+
+
+_OVERLOADED = 503
+"""A limit's answer, and that of a service which has not started yet: it says nothing about who may call."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A request that the model and the mesh answer differently."""
+
+    request: Request
+    allowed: bool
+    observed: str
+
+    def __str__(self) -> str:
+        """In a line."""
+        request, wanted = self.request, "allowed" if self.allowed else "denied"
+        return (
+            f"{request.source} -> {request.destination} {request.method} {request.path} "
+            f"should be {wanted}; the mesh answered {self.observed}"
+        )
+
+
+def declared_requests(application: Application) -> tuple[Request, ...]:
+    """What anybody is said to call, asked by everybody who can call."""
+    calls = dict.fromkeys(
+        [call for service in application.services.values() for call in service.calls]
+        + [call for client in application.clients.values() for call in client.calls]
+    )
+    return tuple(
+        Request(source, call.to, call.method, call.path)
+        for call in calls
+        if application.services[call.to].protocol == "http"
+        for source in sorted(application.sources)
+    )
+
+
+def disagreements(access: Access, requests: Iterable[Request], prober: Prober, timeout: float) -> list[Disagreement]:
+    """Ask until every answer is the model's, or the time (seconds) is up; what is left then.
+
+    Each destination is asked by one thread at a time, so that a limit of one connection is enough for it.
+    """
+    deadline = time.monotonic() + timeout
+    by_destination = sorted(requests, key=lambda request: request.destination)
+    groups = [list(group) for _, group in groupby(by_destination, key=lambda request: request.destination)]
+
+    def settle(group: list[Request]) -> list[Disagreement]:
+        found = [_compare(access, request, prober) for request in group]
+        while (wrong := [each for each in found if each]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            found = [_compare(access, each.request, prober) for each in wrong]
+        return wrong
+
+    with ThreadPoolExecutor() as pool:
+        return [each for wrong in pool.map(settle, groups) for each in wrong]
+
+
+def _compare(access: Access, request: Request, prober: Prober) -> Disagreement | None:
+    allowed = access.decide(request).allowed
+    for answer in prober.ask(request):
+        unclear = answer.status is None or answer.status == _OVERLOADED
+        if unclear or answer.denied is allowed:
+            return Disagreement(request, allowed, f"{answer.status or 'nothing'}: {answer.words}")
+    return None
