@@ -24,6 +24,13 @@ Test: TypeAlias = "Callable[[str], bool]"
 _HEADER_KINDS = ("Exact", "Regex", "Prefix", "Suffix", "Contains", "Present")
 _PATH_KINDS = {"PathExact": "Exact", "PathPrefix": "Prefix", "PathRegex": "Regex"}
 _WORDS = {"Exact": "is", "Prefix": "begins with", "Suffix": "ends in", "Contains": "contains", "Regex": "matches"}
+_NOT = {
+    "Exact": "is not",
+    "Prefix": "doesn't begin with",
+    "Suffix": "doesn't end in",
+    "Contains": "doesn't contain",
+    "Regex": "doesn't match",
+}
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
@@ -83,7 +90,7 @@ def header_condition(header: Mapping[str, Any], where: str) -> Condition:
         value = facts.header(name)
         return value is not None and test(value) is not inverted
 
-    words = f"header {name} {'not: ' if inverted else ''}{_WORDS[kind]} {header[kind]}"
+    words = f"header {name} {f'is there and {_NOT[kind]}' if inverted else _WORDS[kind]} {header[kind]}"
     return Condition(f"header {name}", words + (" in any case" if ignore_case else ""), holds)
 
 
