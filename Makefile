@@ -1,7 +1,7 @@
 # Every target works from a bare clone; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST_ARGS ?= --numprocesses 2 --dist loadgroup
+PYTEST_ARGS ?= --numprocesses 2 --dist loadscope
 .DEFAULT_GOAL := help
 .PHONY: help up down test lint bench lock clean
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from posture.local import tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from xdist.remote import Producer
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,11 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files anew; then review the diff")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under xdist a folder's tests stay with one worker: they share a mesh, a Consul, or a cache."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path.parent.relative_to(ROOT))))
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Gives a folder's tests to one worker: they share a mesh, a Consul, or a cache."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::", maxsplit=1)[0].rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    return ByFolder(config, log)
 
 
 @pytest.fixture
