@@ -11,6 +11,7 @@ import time
 import click
 from rich.console import Console
 
+from posture.commands.access import diff, explain_command, matrix
 from posture.errors import InputError
 from posture.local import tools
 from posture.local.mesh import MeshError
@@ -111,6 +112,10 @@ def env(stack: str) -> None:
 def schema(shape: str) -> None:
     """Print the JSON Schema of a file kind, for editors."""
     click.echo(schema_of(shape))
+
+
+for command in (matrix, explain_command, diff):
+    posture.add_command(command)
 
 
 def _report(step: str) -> None:

@@ -101,12 +101,23 @@ class LocalStack:
     def up(self, report: Callable[[str], None]) -> None:
         """Start what is not running, apply the posture, and return when the mesh is seen to do what it says.
 
+        Ctrl-C leaves nothing running that this call has started, and a mesh that ran before as far as it has come.
+
         Raises:
             InputError: A port is taken, or the passphrase is wrong.
             EngineError: The engine did not complete the change.
             MeshError: The mesh did not get ready, or answers otherwise than the posture; with the calls that differ.
         """
         mesh = self._mesh()
+        was_down = not any(process.state == "running" for process in mesh.status().processes)
+        try:
+            self._up(mesh, report)
+        except KeyboardInterrupt:
+            if was_down:
+                mesh.stop()
+            raise
+
+    def _up(self, mesh: Mesh, report: Callable[[str], None]) -> None:
         mesh.start(report)
         report("applying the posture")
         self.engine().up()

@@ -25,6 +25,7 @@ from posture.local.private import make_private, write_private
 from posture.local.registration import register, unhealthy
 from posture.local.supervisor import ProcessStatus, Program, Supervisor
 from posture.local.tokens import Secrets, grant, keep_secrets, load_secrets
+from posture.model.matrix import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +112,7 @@ class Mesh:
             MeshError: A process died, or Consul did not get ready or refused something.
         """
         with self._exclusively():
-            secrets = keep_secrets(self._layout.secrets, self._application.sources)
+            secrets = keep_secrets(self._layout.secrets, {*self._application.sources, UNKNOWN})
             gateway = self._application.gateway
             state = self._layout.state
             ensure_certificate(state / gateway.certificate, state / gateway.private_key, gateway.hostname)

@@ -18,9 +18,11 @@ from posture.local.consul import Consul
 from posture.local.instances import SIDECAR_PORT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posture.local.layout import Layout
     from posture.local.mesh import Mesh
-    from posture.model.access import Request
+    from posture.model.access import Arrival, Request
 
 __all__ = ["Answer", "LocalProber"]
 
@@ -52,31 +54,46 @@ class LocalProber:
     def __init__(self, mesh: Mesh, layout: Layout) -> None:
         self._mesh = mesh
         self._layout = layout
-        self._context = cache(self._make_context)
+        self.context = cache(self._make_context)
 
     def ask(self, request: Request) -> list[Answer]:
         """Send a request straight to the sidecar of each instance of its destination."""
-        members = [member for member in self._mesh.instances if member.service == request.destination]
-        return [self._ask(request, member.address) for member in members]
-
-    def _ask(self, request: Request, address: str) -> Answer:
-        url = f"https://{address}:{SIDECAR_PORT}{request.path}"
+        context = self.context(request.source)
         headers = {"Host": request.destination, **request.headers}
-        try:
-            with httpx.Client(verify=self._context(request.source), timeout=10, trust_env=False) as client:
-                answer = client.request(request.method, url, headers=headers)
-        except httpx.TransportError as error:
-            return Answer(None, str(error) or type(error).__name__)
-        return Answer(answer.status_code, answer.text[:100])
+        return [
+            _send(context, request.method, f"https://{address}:{SIDECAR_PORT}{request.path}", headers)
+            for address in self.addresses(request.destination)
+        ]
 
-    def _make_context(self, source: str) -> ssl.SSLContext:
-        with Consul(self._layout.consul_address, self._mesh.service_token(source)) as consul:
-            leaf = consul.call("GET", f"/agent/connect/ca/leaf/{source}")
+    def enter(self, arrival: Arrival) -> Answer:
+        """Send a request to the gateway, as a visitor who trusts its certificate."""
+        context = ssl.create_default_context(cafile=str(self._layout.certificate))
+        url = f"https://localhost:{self._layout.gateway_port}{arrival.path}"
+        return _send(context, arrival.method, url, arrival.headers)
+
+    def addresses(self, service: str) -> list[str]:
+        """The addresses of a service's instances; their sidecars listen there on `SIDECAR_PORT`."""
+        return [member.address for member in self._mesh.instances if member.service == service and member.port]
+
+    def _make_context(self, source: str | None) -> ssl.SSLContext:
+        """A context that trusts the mesh's CA and has the source's certificate; none for None."""
+        with Consul(self._layout.consul_address, self._mesh.service_token(source or "")) as consul:
             roots = consul.call("GET", "/agent/connect/ca/roots")
+            leaf = consul.call("GET", f"/agent/connect/ca/leaf/{source}") if source else None
         context = ssl.create_default_context(cadata="".join(root["RootCert"] for root in roots["Roots"]))
         context.check_hostname = False  # a sidecar's certificate has a SPIFFE ID, no host name
-        with tempfile.NamedTemporaryFile("w", dir=self._layout.state, suffix=".pem") as file:
-            file.write(leaf["CertPEM"] + leaf["PrivateKeyPEM"])
-            file.flush()
-            context.load_cert_chain(file.name)
+        if leaf:
+            with tempfile.NamedTemporaryFile("w", dir=self._layout.state, suffix=".pem") as file:
+                file.write(leaf["CertPEM"] + leaf["PrivateKeyPEM"])
+                file.flush()
+                context.load_cert_chain(file.name)
         return context
+
+
+def _send(context: ssl.SSLContext, method: str, url: str, headers: Mapping[str, str]) -> Answer:
+    try:
+        with httpx.Client(verify=context, timeout=10, trust_env=False) as client:
+            answer = client.request(method, url, headers=headers)
+    except httpx.TransportError as error:
+        return Answer(None, str(error) or type(error).__name__)
+    return Answer(answer.status_code, answer.text[:100])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from posture.local.private import make_private, write_private
+from posture.model.matrix import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +78,7 @@ def grant(consul: Consul, application: Application, secrets: Secrets, node: str,
         "agent": (secrets.agent, {"NodeIdentities": [{"NodeName": node, "Datacenter": datacenter}]}),
         "operator": (secrets.operator, {"Policies": [{"ID": operator}]}),
     }
-    for name in sorted(application.sources):
+    for name in sorted({*application.sources, UNKNOWN}):
         body: dict[str, Any] = {"ServiceIdentities": [{"ServiceName": name}]}
         if name == application.gateway.name:
             body["Policies"] = [{"ID": gateway}]

@@ -1,0 +1,162 @@
+"""What changes from one matrix to another: calls that open, calls that close, and all that changes beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from posture.model.matrix import Cell, matrix, rule_samples, samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from posture.model.access import Access
+    from posture.model.application import Application
+    from posture.model.entries import Entry
+    from posture.model.matrix import Matrix
+
+__all__ = ["Change", "Difference", "Edit", "Risk", "compare", "difference"]
+
+
+class Risk(StrEnum):
+    """In what way a call that opens is new, the widest first."""
+
+    DEFAULT_CHANGED = "default changed"
+    NEW_CALLER = "new caller"
+    NEW_METHOD = "new method"
+    WIDER_PATH = "wider path"
+
+
+class Change(NamedTuple):
+    """A cell as it will be, and the rule that decided it before; ``risk`` is for calls that open."""
+
+    cell: Cell
+    before: str
+    risk: Risk | None = None
+
+
+class Edit(NamedTuple):
+    """A field of an entry that changes; None is a field that isn't there."""
+
+    entry: str
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What opens (widest first), what closes, which answers stay but come from another rule, and every changed field.
+
+    Fields are compared in full, requests by samples: what no sample shows, such as a condition on a header or a limit,
+    is among ``edits``.
+    """
+
+    old: str
+    new: str
+    opened: tuple[Change, ...]
+    closed: tuple[Change, ...]
+    changed: tuple[Change, ...]
+    edits: tuple[Edit, ...]
+
+    def __bool__(self) -> bool:
+        """Whether there is any difference."""
+        return bool(self.opened or self.closed or self.changed or self.edits)
+
+
+def compare(application: Application, old: tuple[str, Access], new: tuple[str, Access]) -> Difference:
+    """The difference of two postures, each by name, over the application's samples and those of the rules of both."""
+    wanted = samples(application)
+    for _, access in (old, new):
+        wanted += rule_samples(access, application)
+    wanted = sorted(dict.fromkeys(wanted))
+    before, after = (matrix(access, application, name, wanted) for name, access in (old, new))
+    return difference(before, after)
+
+
+def difference(old: Matrix, new: Matrix) -> Difference:
+    """The difference of two matrices, which should be over the same samples: others are left out."""
+    pairs = list(_changed_cells(old, new))
+    reach = _Reach(old)
+    risky = [
+        Change(cell, before.rule, reach.risk(cell, default_changed=old.access.default != new.access.default))
+        for before, cell in pairs
+        if cell.allowed and not before.allowed
+    ]
+    order = list(Risk)
+    return Difference(
+        old.posture,
+        new.posture,
+        tuple(sorted(risky, key=lambda change: order.index(change.risk or Risk.WIDER_PATH))),
+        tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed and not cell.allowed),
+        tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed == cell.allowed),
+        tuple(_edits(old.access, new.access)),
+    )
+
+
+def _changed_cells(old: Matrix, new: Matrix) -> Iterator[tuple[Cell, Cell]]:
+    """Cells that differ, before and after; callers without rules on either side are compared once."""
+    for sample, after in new.rows.items():
+        before = old.rows.get(sample)
+        if before is None:
+            continue
+        others_differ = before.others.rule != after.others.rule or before.others.allowed != after.others.allowed
+        for source in new.sources:
+            by_name = source in before.named or source in after.named
+            if source == sample.destination or not (by_name or others_differ):
+                continue
+            then, now = before.of(source), after.of(source)
+            if then.allowed != now.allowed or then.rule != now.rule:
+                yield Cell(source, *sample, then.allowed, then.rule), Cell(source, *sample, now.allowed, now.rule)
+
+
+class _Reach:
+    """What each caller could reach before, for the word on the risk."""
+
+    def __init__(self, old: Matrix) -> None:
+        self._methods: dict[tuple[str, str], set[str]] = {}
+        for sample, row in old.rows.items():
+            for source, decision in row.named.items():
+                if decision.allowed:
+                    self._methods.setdefault((source, sample.destination), set()).add(sample.method)
+            if row.others.allowed:
+                self._methods.setdefault(("", sample.destination), set()).add(sample.method)
+        self._named = {sample.destination: row.named.keys() for sample, row in old.rows.items()}
+
+    def risk(self, cell: Cell, *, default_changed: bool) -> Risk:
+        if default_changed and cell.rule.startswith("default policy"):
+            return Risk.DEFAULT_CHANGED
+        named = cell.source in self._named.get(cell.destination, ())
+        methods = self._methods.get((cell.source if named else "", cell.destination), set())
+        if not methods:
+            return Risk.NEW_CALLER
+        return Risk.WIDER_PATH if cell.method in methods else Risk.NEW_METHOD
+
+
+def _edits(old: Access, new: Access) -> Iterator[Edit]:
+    if old.default != new.default:
+        yield Edit("default policy", "", old.default, new.default)
+    before, after = (_by_name(access.entries) for access in (old, new))
+    for name in dict.fromkeys([*before, *after]):
+        for field, then, now in _fields(before.get(name), after.get(name)):
+            yield Edit(name, field, then, now)
+
+
+def _by_name(entries: tuple[Entry, ...]) -> dict[str, Mapping[str, Any]]:
+    return {f"{entry.kind}/{entry.name}": _keyed(entry.body) for entry in entries}
+
+
+def _keyed(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry's sources by name, for their order says nothing."""
+    if not body.get("Sources"):
+        return body
+    return {**body, "Sources": {source["Name"]: source for source in body["Sources"]}}
+
+
+def _fields(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - any JSON
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _fields(old.get(key), new.get(key), f"{place}.{key}" if place else key)
+    elif old != new:
+        yield place, old, new

@@ -1,0 +1,30 @@
+"""A difference for machines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from posture.model.difference import Change, Difference
+
+__all__ = ["difference_json"]
+
+
+def difference_json(difference: Difference) -> str:
+    """`opened`, `closed` and `changed` hold cells with the rule `before` and, where one opens, the `risk`."""
+    return json.dumps(
+        {
+            "old": difference.old,
+            "new": difference.new,
+            "opened": [_change(change) for change in difference.opened],
+            "closed": [_change(change) for change in difference.closed],
+            "changed": [_change(change) for change in difference.changed],
+            "edits": [edit._asdict() for edit in difference.edits],
+        },
+        indent=2,
+    )
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {**change.cell._asdict(), "before": change.before} | ({"risk": change.risk} if change.risk else {})

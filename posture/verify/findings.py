@@ -1,0 +1,69 @@
+"""What a verification finds: each thing that was tried, what should have come of it, and what did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from posture.model.matrix import Cell
+
+__all__ = ["Finding", "ObservedCell", "Outcome", "Section", "Verification"]
+
+
+class Outcome(StrEnum):
+    """Whether something holds. What could not be measured never counts as holding, nor as failing."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    NOT_MEASURED = "not measured"
+
+
+class Section(StrEnum):
+    """What a finding is about, in the order in which they are shown."""
+
+    DRIFT = "drift"
+    MTLS = "mtls"
+    BYPASS = "bypass"
+    LIMITS = "limits"
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried beside the matrix; ``expected`` and ``observed`` are a few words each."""
+
+    section: Section
+    name: str
+    outcome: Outcome
+    expected: str
+    observed: str
+
+
+@dataclass(frozen=True)
+class ObservedCell:
+    """A cell of the matrix with the mesh's own answer: an HTTP status, or an error's words where there was none."""
+
+    cell: Cell
+    observed: int | str
+    agrees: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All of one run. ``started`` is ISO 8601 in UTC, ``seconds`` how long it took."""
+
+    stack: str
+    posture: str
+    started: str
+    seconds: float
+    cells: tuple[ObservedCell, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the mesh does what the posture says, as far as it was measured."""
+        return all(cell.agrees for cell in self.cells) and not any(
+            finding.outcome is Outcome.FAILS for finding in self.findings
+        )

@@ -1,0 +1,173 @@
+"""Matrices and differences: what is asked, what counts as wider, and that nothing is scanned twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from posture.model.access import Access, Decision, Request
+from posture.model.application import Call, load_application
+from posture.model.difference import Risk, compare
+from posture.model.entries import Entry, Kind, compile_entries
+from posture.model.matrix import UNKNOWN, Sample, matrix, samples
+from posture.model.posture import Grant, HeaderMatch, Permission, Posture, load_posture
+
+if TYPE_CHECKING:
+    from posture.model.application import Application
+    from posture.model.difference import Difference
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def bookinfo() -> Application:
+    return load_application(ROOT / "apps" / "bookinfo.yaml")
+
+
+def access_of(application: Application, name: str) -> Access:
+    return Access(compile_entries(application, load_posture(ROOT / "stacks", name, application)))
+
+
+def of_grants(application: Application, *grants: Grant) -> Access:
+    return Access(compile_entries(application, Posture(description="d", grants=grants, limits={})))
+
+
+def grant(source: str = "productpage", destination: str = "details", **permission: object) -> Grant:
+    permissions = (Permission.model_validate(permission, by_name=True),) if permission else None
+    return Grant(name="g", source=source, destination=destination, permissions=permissions)
+
+
+def opened(application: Application, old: Access, new: Access) -> set[tuple[str, str, str, Risk | None]]:
+    found = compare(application, ("old", old), ("new", new))
+    return {(change.cell.source, change.cell.method, change.cell.path, change.risk) for change in found.opened}
+
+
+def test_samples_are_the_calls_another_method_and_a_path_outside(bookinfo: Application) -> None:
+    assert [sample for sample in samples(bookinfo) if sample.destination == "details"] == [
+        Sample("details", "GET", "/details/0"),
+        Sample("details", "POST", "/details/0"),
+        Sample("details", "GET", "/"),
+    ]
+
+
+def test_every_caller_is_asked_about_every_sample_but_of_itself(bookinfo: Application) -> None:
+    found = matrix(access_of(bookinfo, "baseline"), bookinfo)
+    pairs = {(cell.source, cell.destination) for cell in found.cells()}
+    sources = {"gateway", "fortio", "productpage", "details", "reviews", "ratings", UNKNOWN}
+    assert pairs == {(source, to) for source in sources for to in bookinfo.services if source != to}
+
+
+@pytest.mark.parametrize("name", ["baseline", "deny-all", "layered-allow", "rate-limited"])
+def test_a_cell_is_what_the_access_model_decides(bookinfo: Application, name: str) -> None:
+    access = access_of(bookinfo, name)
+    for cell in matrix(access, bookinfo).cells():
+        if cell.source != "gateway":
+            decision = access.decide(Request(cell.source, cell.destination, cell.method, cell.path))
+            assert (cell.allowed, cell.rule) == (decision.allowed, decision.rule), cell
+
+
+def test_the_gateway_is_asked_for_what_it_routes(bookinfo: Application) -> None:
+    found = {
+        (cell.destination, cell.path): cell.rule
+        for cell in matrix(access_of(bookinfo, "baseline"), bookinfo).cells()
+        if cell.source == "gateway" and cell.method == "GET"
+    }
+    assert found["productpage", "/login"] == "service-intentions/productpage source gateway"
+    assert found["productpage", "/"] == "api-gateway/gateway listener https"
+
+
+def test_a_posture_does_not_differ_from_itself(bookinfo: Application) -> None:
+    same = ("baseline", access_of(bookinfo, "baseline"))
+    assert not compare(bookinfo, same, same)
+
+
+def test_a_caller_that_had_nothing_is_a_new_caller(bookinfo: Application) -> None:
+    found = opened(bookinfo, of_grants(bookinfo), of_grants(bookinfo, grant(path_prefix="/details/", methods=("GET",))))
+    assert found == {("productpage", "GET", path, Risk.NEW_CALLER) for path in ("/details/", "/details/0")}
+
+
+def test_another_method_is_a_new_method(bookinfo: Application) -> None:
+    old = of_grants(bookinfo, grant(path_prefix="/details/", methods=("GET",)))
+    new = of_grants(bookinfo, grant(path_prefix="/details/", methods=("GET", "POST")))
+    paths = ("/details/", "/details/0")
+    assert opened(bookinfo, old, new) == {("productpage", "POST", path, Risk.NEW_METHOD) for path in paths}
+
+
+def test_a_shorter_prefix_is_a_wider_path_though_no_call_uses_it(bookinfo: Application) -> None:
+    old = of_grants(bookinfo, grant(path_prefix="/details/", methods=("GET",)))
+    new = of_grants(bookinfo, grant(path_prefix="/details", methods=("GET",)))
+    paths = ("/details", "/details0")
+    assert opened(bookinfo, old, new) == {("productpage", "GET", path, Risk.WIDER_PATH) for path in paths}
+
+
+def test_the_default_policy_is_named_where_it_opens(bookinfo: Application) -> None:
+    entries = compile_entries(bookinfo, Posture(description="d", grants=(grant(methods=("GET",)),), limits={}))
+    found = opened(bookinfo, Access(entries), Access(entries, default="allow"))
+    assert {risk for _, _, _, risk in found} == {Risk.DEFAULT_CHANGED}
+
+
+def test_the_widest_change_comes_first(bookinfo: Application) -> None:
+    old = of_grants(bookinfo, grant(path_exact="/details/0", methods=("GET",)))
+    wider = grant(path_prefix="/", methods=("GET", "POST"))
+    new = of_grants(bookinfo, wider, Grant(name="h", source="fortio", destination="details"))
+    risks = [change.risk for change in compare(bookinfo, ("old", old), ("new", new)).opened]
+    order = [risk for risk in Risk if risk in risks]
+    assert list(dict.fromkeys(risks)) == order
+    assert set(risks) == {Risk.NEW_CALLER, Risk.NEW_METHOD, Risk.WIDER_PATH}
+
+
+def test_what_closes_is_what_opens_the_other_way(bookinfo: Application) -> None:
+    one, other = (("a", access_of(bookinfo, "baseline")), ("b", access_of(bookinfo, "layered-allow")))
+    there, back = compare(bookinfo, one, other), compare(bookinfo, other, one)
+
+    def calls(found: Difference, kind: str) -> set[tuple[str, ...]]:
+        return {change.cell[:4] for change in getattr(found, kind)}
+
+    assert calls(there, "opened") == calls(back, "closed")
+    assert calls(there, "closed") == calls(back, "opened")
+
+
+def test_a_limit_is_an_edit_and_opens_nothing(bookinfo: Application) -> None:
+    found = compare(bookinfo, ("a", access_of(bookinfo, "layered-allow")), ("b", access_of(bookinfo, "rate-limited")))
+    [edit] = found.edits
+    assert edit == ("service-defaults/productpage", "MaxInboundConnections", None, 1)
+    assert (found.opened, found.closed, found.changed) == ((), (), ())
+
+
+def test_a_condition_on_a_header_is_an_edit(bookinfo: Application) -> None:
+    header = (HeaderMatch(name="x-key", present=True),)
+    old, new = (of_grants(bookinfo, grant(path_exact="/x", header=header)), of_grants(bookinfo, grant(path_exact="/x")))
+    assert [edit.field for edit in compare(bookinfo, ("a", old), ("b", new)).edits] == [
+        "Sources.productpage.Permissions"
+    ]
+
+
+def test_the_order_of_sources_makes_no_difference(bookinfo: Application) -> None:
+    sources = [{"Name": name, "Action": "allow"} for name in ("fortio", "productpage")]
+    old, new = (Access([Entry(Kind.SERVICE_INTENTIONS, "details", {"Sources": s})]) for s in (sources, sources[::-1]))
+    assert not compare(bookinfo, ("a", old), ("b", new))
+
+
+def test_a_thousand_services_take_one_decision_a_rule(bookinfo: Application) -> None:
+    """Counts decisions, for time depends on the machine: not the square of the services, but one a rule."""
+    service = bookinfo.services["details"]
+    names = [f"s{i}" for i in range(100)]
+    services = {
+        name: service.model_copy(update={"calls": (Call(to=names[i - 1], path="/"),)}) for i, name in enumerate(names)
+    }
+    gateway = bookinfo.gateway.model_copy(update={"routes": ()})
+    application = bookinfo.model_copy(update={"services": services, "clients": {}, "gateway": gateway})
+    asked = []
+
+    class Counting(Access):
+        def decide(self, request: Request) -> Decision:
+            asked.append(request)
+            return super().decide(request)
+
+    access = Counting(of_grants(application, *(grant(name, names[i - 1]) for i, name in enumerate(names))).entries)
+    found = matrix(access, application)
+    rows = len(found.rows)
+    assert len(asked) == 2 * rows
+    assert sum(1 for _ in found.cells()) == rows * len(names) + rows
