@@ -16,7 +16,7 @@ from posture.local.layout import Layout
 from posture.local.mesh import Mesh, MeshError
 from posture.local.plugins.locate import plugin_path
 from posture.local.private import make_private, write_private
-from posture.local.probing import LocalProber
+from posture.local.probing import LocalTarget
 from posture.model.access import Access
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
@@ -108,7 +108,7 @@ class LocalStack:
             EngineError: The engine did not complete the change.
             MeshError: The mesh did not get ready, or answers otherwise than the posture; with the calls that differ.
         """
-        mesh = self._mesh()
+        mesh = self.mesh()
         was_down = not any(process.state == "running" for process in mesh.status().processes)
         try:
             self._up(mesh, report)
@@ -127,14 +127,18 @@ class LocalStack:
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
         access = Access(compile_entries(application, posture))
-        wrong = disagreements(access, requests, LocalProber(mesh, self.layout), timeout=30)
+        wrong = disagreements(access, requests, self.target(mesh), timeout=30)
         if wrong:
             raise MeshError(f"the mesh does not do what posture '{posture.name}' says", tuple(map(str, wrong)))
         mesh.wait_drained()
 
+    def target(self, mesh: Mesh) -> LocalTarget:
+        """The mesh, to be asked."""
+        return LocalTarget(mesh, self.layout, self._tools["fortio"].path)
+
     def status(self) -> MeshStatus:
         """What runs, and what has died."""
-        return self._mesh().status()
+        return self.mesh().status()
 
     def applied(self) -> dict[str, Any]:
         """The outputs of the last `up`; none where there has been none."""
@@ -163,13 +167,14 @@ class LocalStack:
             if not self.layout.passphrase.exists():
                 write_private(self.layout.passphrase, secrets.token_urlsafe(32))
             variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.layout.passphrase)
-        token = self._mesh().operator_token()
+        token = self.mesh().operator_token()
         return {**variables, "CONSUL_HTTP_TOKEN": token} if token else variables
 
     @cached_property
     def _tools(self) -> dict[str, tools.InstalledTool]:
         return tools.ensure(tools.TOOLS, console=self._console)
 
-    def _mesh(self) -> Mesh:
+    def mesh(self) -> Mesh:
+        """The mesh's processes."""
         application, _ = self.load()
         return Mesh(self.layout, application, {name: tool.path for name, tool in self._tools.items()})

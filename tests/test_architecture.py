@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "model": {"errors", "model"},
     "program": {"errors", "model", "program"},
-    "local": {"errors", "model", "local"},
+    "local": {"errors", "model", "verify", "local"},
     "verify": {"errors", "model", "verify"},
     "report": {"errors", "model", "report"},
 }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from posture.local.layout import Layout
 
-__all__ = ["DRAIN_SECONDS", "envoy_program", "is_draining", "is_live", "write_bootstraps"]
+__all__ = ["DRAIN_SECONDS", "admin", "envoy_program", "is_draining", "is_live", "write_bootstraps"]
 
 _AT_ONCE = 2
 DRAIN_SECONDS = 1
@@ -71,7 +71,7 @@ def write_bootstraps(consul: Path, layout: Layout, sidecars: Mapping[str, str], 
 
 def is_live(layout: Layout, name: str) -> bool:
     """Whether an Envoy has its first configuration from Consul: its admin API's `/ready` says so."""
-    answer = _admin(layout, name, "/ready")
+    answer = admin(layout, name, "/ready")
     return answer is not None and answer.status_code == httpx.codes.OK
 
 
@@ -80,11 +80,11 @@ def is_draining(layout: Layout, name: str) -> bool:
 
     Such a connection serves one more request by the old rules (measured on Envoy 1.36.4), until it is drained.
     """
-    answer = _admin(layout, name, "/stats?filter=^listener_manager.total_.*_draining$")
+    answer = admin(layout, name, "/stats?filter=^listener_manager.total_.*_draining$")
     return answer is None or any(not line.endswith(": 0") for line in answer.text.splitlines())
 
 
-def _admin(layout: Layout, name: str, path: str) -> httpx.Response | None:
+def admin(layout: Layout, name: str, path: str) -> httpx.Response | None:
     """What the admin API answers, if it does.
 
     The socket is reached through its folder's descriptor, for a socket's path may have 107 bytes only (unix(7)).

@@ -89,6 +89,11 @@ class Mesh:
         """Who is in the mesh, and where."""
         return self._instances
 
+    @property
+    def gateway(self) -> str:
+        """The name of the gateway."""
+        return self._application.gateway.name
+
     def operator_token(self) -> str:
         """The secret id of the token that postures are applied with; empty if the mesh was never started."""
         secrets = load_secrets(self._layout.secrets)

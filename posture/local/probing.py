@@ -6,25 +6,33 @@ Consul's agent hands out the leaf certificate of a service to who holds the serv
 
 from __future__ import annotations
 
+import json
 import ssl
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from posture.local.consul import Consul
+from posture.local.envoy import admin
+from posture.local.errors import MeshError
 from posture.local.instances import SIDECAR_PORT
+from posture.model.entries import Kind
+from posture.verify.target import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from posture.local.instances import Instance
     from posture.local.layout import Layout
     from posture.local.mesh import Mesh
     from posture.model.access import Arrival, Request
 
-__all__ = ["Answer", "LocalProber"]
+__all__ = ["Answer", "LocalTarget"]
 
 
 @dataclass(frozen=True)
@@ -40,20 +48,22 @@ class Answer:
         return self.status == httpx.codes.FORBIDDEN and self.words.startswith("RBAC: access denied")
 
 
-class LocalProber:
-    """Requests under real identities, each on a connection of its own.
+class LocalTarget:
+    """A local mesh as `posture.verify` asks it: requests under real identities, each on a connection of its own.
 
     Args:
         mesh: The mesh, running.
         layout: Its places.
+        fortio: The program.
 
     Raises:
         MeshError: On the first question, if Consul does not answer or has no certificate for the source.
     """
 
-    def __init__(self, mesh: Mesh, layout: Layout) -> None:
+    def __init__(self, mesh: Mesh, layout: Layout, fortio: Path) -> None:
         self._mesh = mesh
         self._layout = layout
+        self._fortio = fortio
         self.context = cache(self._make_context)
 
     def ask(self, request: Request) -> list[Answer]:
@@ -61,19 +71,57 @@ class LocalProber:
         context = self.context(request.source)
         headers = {"Host": request.destination, **request.headers}
         return [
-            _send(context, request.method, f"https://{address}:{SIDECAR_PORT}{request.path}", headers)
-            for address in self.addresses(request.destination)
+            _send(context, request.method, f"https://{host}:{port}{request.path}", headers)
+            for _, host, port in self.sidecars(request.destination)
         ]
 
     def enter(self, arrival: Arrival) -> Answer:
         """Send a request to the gateway, as a visitor who trusts its certificate."""
-        context = ssl.create_default_context(cafile=str(self._layout.certificate))
         url = f"https://localhost:{self._layout.gateway_port}{arrival.path}"
-        return _send(context, arrival.method, url, arrival.headers)
+        return _send(self.entrance_context(), arrival.method, url, arrival.headers)
 
-    def addresses(self, service: str) -> list[str]:
-        """The addresses of a service's instances; their sidecars listen there on `SIDECAR_PORT`."""
-        return [member.address for member in self._mesh.instances if member.service == service and member.port]
+    def entrance_context(self) -> ssl.SSLContext:
+        """A TLS context that trusts the gateway's certificate."""
+        return ssl.create_default_context(cafile=str(self._layout.certificate))
+
+    def sidecars(self, service: str) -> list[Endpoint]:
+        """Where the sidecars of a service's instances take mesh traffic."""
+        return [Endpoint(each.name, each.address, SIDECAR_PORT) for each in self._instances(service)]
+
+    def applications(self, service: str) -> list[Endpoint]:
+        """Where the instances themselves listen, in plain text, behind their sidecars."""
+        return [Endpoint(each.name, each.address, each.port) for each in self._instances(service) if each.port]
+
+    def entrance(self) -> Endpoint:
+        """Where the gateway takes visitors."""
+        return Endpoint(self._mesh.gateway, "127.0.0.1", self._layout.gateway_port)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All config entries that Consul holds of the kinds that a posture consists of."""
+        with Consul(self._layout.consul_address, self._mesh.operator_token()) as consul:
+            return [entry for kind in Kind for entry in consul.call("GET", f"/config/{kind}")]
+
+    def envoy(self, instance: str, path: str) -> str | None:
+        """What an Envoy's admin API answers to a GET."""
+        answer = admin(self._layout, instance, path)
+        return answer.text if answer else None
+
+    def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
+        """Fortio's JSON result of `fortio load OPTIONS`, as a client, through the client's own sidecar.
+
+        Raises:
+            MeshError: Fortio's own words.
+        """
+        client = next(each for each in self._mesh.instances if each.name == source)
+        url = f"http://{client.address}:{client.upstreams[destination]}{path}"
+        command = [str(self._fortio), "load", "-quiet", "-json", "-", *options, url]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise MeshError("fortio failed", tuple(done.stderr.splitlines()))
+        return dict(json.loads(done.stdout))
+
+    def _instances(self, service: str) -> list[Instance]:
+        return [each for each in self._mesh.instances if each.service == service and each.port]
 
     def _make_context(self, source: str | None) -> ssl.SSLContext:
         """A context that trusts the mesh's CA and has the source's certificate; none for None."""

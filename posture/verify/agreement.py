@@ -6,40 +6,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from posture.model.access import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from posture.model.access import Access
     from posture.model.application import Application
+    from posture.verify.target import Target
 
-__all__ = ["Answer", "Disagreement", "Prober", "declared_requests", "disagreements"]
-
-
-class Answer(Protocol):
-    """What an instance answered; without a status, there was none."""
-
-    @property
-    def status(self) -> int | None:
-        """The HTTP status."""
-
-    @property
-    def denied(self) -> bool:
-        """Whether a proxy's intentions refused it."""
-
-    @property
-    def words(self) -> str:
-        """The beginning of the body, or the error."""
-
-
-class Prober(Protocol):
-    """Sends requests under the identities of the mesh."""
-
-    def ask(self, request: Request) -> Sequence[Answer]:
-        """Send a request to each instance of its destination as its source; their answers."""
+__all__ = ["Disagreement", "declared_requests", "disagreements"]
 
 
 _OVERLOADED = 503
@@ -77,7 +55,7 @@ def declared_requests(application: Application) -> tuple[Request, ...]:
     )
 
 
-def disagreements(access: Access, requests: Iterable[Request], prober: Prober, timeout: float) -> list[Disagreement]:
+def disagreements(access: Access, requests: Iterable[Request], target: Target, timeout: float) -> list[Disagreement]:
     """Ask until every answer is the model's, or the time (seconds) is up; what is left then.
 
     Each destination is asked by one thread at a time, so that a limit of one connection is enough for it.
@@ -87,19 +65,19 @@ def disagreements(access: Access, requests: Iterable[Request], prober: Prober, t
     groups = [list(group) for _, group in groupby(by_destination, key=lambda request: request.destination)]
 
     def settle(group: list[Request]) -> list[Disagreement]:
-        found = [_compare(access, request, prober) for request in group]
+        found = [_compare(access, request, target) for request in group]
         while (wrong := [each for each in found if each]) and time.monotonic() < deadline:
             time.sleep(0.05)
-            found = [_compare(access, each.request, prober) for each in wrong]
+            found = [_compare(access, each.request, target) for each in wrong]
         return wrong
 
     with ThreadPoolExecutor() as pool:
         return [each for wrong in pool.map(settle, groups) for each in wrong]
 
 
-def _compare(access: Access, request: Request, prober: Prober) -> Disagreement | None:
+def _compare(access: Access, request: Request, target: Target) -> Disagreement | None:
     allowed = access.decide(request).allowed
-    for answer in prober.ask(request):
+    for answer in target.ask(request):
         unclear = answer.status is None or answer.status == _OVERLOADED
         if unclear or answer.denied is allowed:
             return Disagreement(request, allowed, f"{answer.status or 'nothing'}: {answer.words}")

@@ -1,0 +1,71 @@
+"""The small interface by which a mesh is asked; each place where meshes run implements it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from posture.model.access import Arrival, Request
+
+__all__ = ["Answer", "Endpoint", "Target"]
+
+
+class Endpoint(NamedTuple):
+    """Where something listens. ``instance`` is its name, as `reviews-v2`, or the gateway's."""
+
+    instance: str
+    host: str
+    port: int
+
+
+class Answer(Protocol):
+    """What came back; without a status, there was no HTTP answer."""
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status."""
+
+    @property
+    def denied(self) -> bool:
+        """Whether a proxy's intentions refused it."""
+
+    @property
+    def words(self) -> str:
+        """The beginning of the body, or the error."""
+
+
+class Target(Protocol):
+    """A running mesh."""
+
+    def ask(self, request: Request) -> Sequence[Answer]:
+        """Send a request to each instance of its destination as its source, each on a fresh connection."""
+
+    def enter(self, arrival: Arrival) -> Answer:
+        """Send a request to the gateway, as a visitor."""
+
+    def context(self, source: str | None) -> ssl.SSLContext:
+        """A TLS context that trusts the mesh's CA and bears the source's certificate; none for None."""
+
+    def entrance_context(self) -> ssl.SSLContext:
+        """A TLS context that trusts the gateway's certificate."""
+
+    def sidecars(self, service: str) -> Sequence[Endpoint]:
+        """Where the sidecars of a service's instances take mesh traffic."""
+
+    def applications(self, service: str) -> Sequence[Endpoint]:
+        """Where the instances themselves listen, in plain text, behind their sidecars."""
+
+    def entrance(self) -> Endpoint:
+        """Where the gateway takes visitors."""
+
+    def entries(self) -> Sequence[dict[str, Any]]:
+        """All config entries that Consul holds, of the kinds that concern us, in the API's JSON."""
+
+    def envoy(self, instance: str, path: str) -> str | None:
+        """What the admin API of an instance's Envoy, or of the gateway's, answers to a GET; None without an answer."""
+
+    def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
+        """Fortio's JSON result of `fortio load OPTIONS` with a client's identity, through its own sidecar."""
