@@ -120,7 +120,7 @@ for command in (matrix, explain_command, diff):
 
 def _report(step: str) -> None:
     """Print a step as it begins; the steps are few, and a log shows them as well as a terminal."""
-    err.print(f"[dim]·[/] {step}", highlight=False)
+    err.print(f"[dim]·[/] {step}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from posture.model.document import nearest
 from posture.model.entries import compile_entries
 from posture.model.settings import read_settings, stacks
 from posture.program.engine import Engine
-from posture.verify.agreement import declared_requests, disagreements
+from posture.verify.agreement import declared_requests, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,14 +122,17 @@ class LocalStack:
         report("applying the posture")
         self.engine().up()
         mesh.wait_healthy(report)
-        wait_for_page(self.page, self.layout)
         application, posture = self.load()
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
         access = Access(compile_entries(application, posture))
-        wrong = disagreements(access, requests, self.target(mesh), timeout=30)
-        if wrong:
-            raise MeshError(f"the mesh does not do what posture '{posture.name}' says", tuple(map(str, wrong)))
+        settled = settle(access, requests, self.target(mesh), timeout=30)
+        if settled.wrong:
+            message = f"the mesh does not do what posture '{posture.name}' says"
+            raise MeshError(message, tuple(map(str, settled.wrong)))
+        for destination in sorted({each.request.destination for each in settled.unmeasured}):
+            report(f"{destination} could not be asked: others hold all the connections that its limit allows")
+        wait_for_page(self.page, self.layout)
         mesh.wait_drained()
 
     def target(self, mesh: Mesh) -> LocalTarget:

@@ -133,6 +133,10 @@ class Access:
         """The sources that have a rule of their own; to all others the destination gives the same answers."""
         return frozenset(self.intentions.of(destination, http=self.is_http(destination))) - {"*"}
 
+    def connection_limit(self, destination: str) -> int | None:
+        """How many connections at once each instance of a service takes, if that is limited."""
+        return self._defaults.get(destination, {}).get("MaxInboundConnections") or None
+
     def permissive(self, destination: str) -> str | None:
         """The entry that lets plaintext past the rules to a destination.
 
