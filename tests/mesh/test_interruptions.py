@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from posture.local.supervisor import Supervisor
+
 if TYPE_CHECKING:
+    from tests.conftest import Project
     from tests.mesh.conftest import LiveStack
 
 pytestmark = [pytest.mark.mesh, pytest.mark.engine]
@@ -85,3 +88,41 @@ def test_an_engine_killed_leaves_a_lock_that_the_next_up_releases(live: LiveStac
     live.up("layered-allow")
     assert live.changes() == {}
     assert live.page().status_code == 200
+
+
+@pytest.mark.parametrize("step", ["registering", "applying", "asking"])
+def test_ctrl_c_ends_what_the_interrupted_up_has_started(project: Project, step: str) -> None:
+    project.add_stack("fresh", "127.43", 9446)
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "posture"), "up", "--stack", "fresh"],
+        cwd=project.folder,
+        env=dict(project.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith(f"· {step}"):
+            break
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert output.splitlines()[-1] == "error: interrupted; run it again to go on"
+    assert "Traceback" not in output
+    assert Supervisor(project.folder / ".posture" / "fresh", {}).processes() == []
+    project.posture("down", "--stack", "fresh")
+
+
+def test_a_machine_that_was_switched_off_comes_back_with_up(project: Project) -> None:
+    project.add_stack("fresh", "127.43", 9446)
+    project.posture("up", "deny-all", "--stack", "fresh")
+    processes = Supervisor(project.folder / ".posture" / "fresh", {}).processes()
+    assert len(processes) == 16
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes, timeout=10)
+    project.posture("status", "--stack", "fresh", check=1)
+    assert "deny-all is live" in project.posture("up", "--stack", "fresh").stdout
+    project.posture("down", "--stack", "fresh")
+    assert not (project.folder / ".posture" / "fresh").exists()
