@@ -13,7 +13,7 @@ from posture.errors import InputError
 from posture.local import tools
 from posture.local.entrance import wait_for_page
 from posture.local.layout import Layout
-from posture.local.mesh import Mesh, MeshError
+from posture.local.mesh import Mesh, MeshError, MeshStatus
 from posture.local.plugins.locate import plugin_path
 from posture.local.private import make_private, write_private
 from posture.local.probing import LocalTarget
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from posture.local.mesh import MeshStatus
     from posture.model.application import Application
     from posture.model.posture import Posture
 
@@ -85,10 +84,13 @@ class LocalStack:
     def choose(self, posture: str | None, through: str | None) -> None:
         """Set the stack's posture, or keep it; nothing is written when the new settings can't be.
 
+        A posture that is named without ``through`` opens as a whole; where neither is named both stay.
+
         Raises:
             InputError: No such posture or grant, or a mistake in the files.
         """
-        changes = {"posture": posture or self.settings.posture, "through": through or ""}
+        kept = "" if posture else self.settings.through
+        changes = {"posture": posture or self.settings.posture, "through": through or kept}
         wanted = self.settings.model_copy(update=changes)
         wanted.load(self.project)
         different = {key: value for key, value in changes.items() if getattr(self.settings, key) != value}
@@ -141,6 +143,8 @@ class LocalStack:
 
     def status(self) -> MeshStatus:
         """What runs, and what has died."""
+        if not self.layout.state.exists():
+            return MeshStatus(self.settings.consul_address, healthy=False, processes=())
         return self.mesh().status()
 
     def applied(self) -> dict[str, Any]:

@@ -79,3 +79,9 @@ def test_outside_of_a_project_there_is_one_line(project: Project, tmp_path: Path
     outside = type(project)(tmp_path, project.environment)
     done = outside.posture("status", check=2)
     assert done.stderr == "error: no Pulumi.yaml here or above; run this in the project's folder\n"
+
+
+def test_the_status_of_what_was_never_started_starts_nothing(project: Project) -> None:
+    done = project.posture("status", "--stack", "dev", check=1)
+    assert "no posture applied yet" in done.stdout
+    assert not (project.folder / ".posture" / "dev").exists()

@@ -48,7 +48,7 @@ class Engine:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for lock in self._locks():
             holder = json.loads(lock.read_text())["pid"]
-            if psutil.pid_exists(holder):
+            if _is_engine(holder):
                 raise InputError(f"stack '{self.stack}' is being changed by process {holder}; wait until it ends")
             lock.unlink()
         if not _checkpoints(self.state, self.stack):
@@ -126,8 +126,17 @@ class Engine:
                 "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the one it was made with"
             )
         if captured:
-            raise EngineError(said.strip() or f"pulumi {arguments[0]} ended with status {status}")
+            errors = [line.removeprefix("error: ").strip() for line in errors if line.startswith("error: ")]
+            raise EngineError("; ".join(errors) or f"pulumi {arguments[0]} ended with status {status}")
         raise EngineError(f"stack '{self.stack}' is changed in part; mend what is said above, then run this again")
+
+
+def _is_engine(pid: int) -> bool:
+    """Whether a process is a `pulumi` that runs, and not another that got its number after it."""
+    try:
+        return psutil.Process(pid).name() == "pulumi"
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _checkpoints(state: Path, stack: str) -> list[Path]:

@@ -116,13 +116,16 @@ def test_ctrl_c_ends_what_the_interrupted_up_has_started(project: Project, step:
 
 def test_a_machine_that_was_switched_off_comes_back_with_up(project: Project) -> None:
     project.add_stack("fresh", "127.43", 9446)
-    project.posture("up", "deny-all", "--stack", "fresh")
+    project.posture("up", "layered-allow", "--through", "load-generator", "--stack", "fresh")
     processes = Supervisor(project.folder / ".posture" / "fresh", {}).processes()
     assert len(processes) == 16
     for process in processes:
         process.kill()
     psutil.wait_procs(processes, timeout=10)
     project.posture("status", "--stack", "fresh", check=1)
-    assert "deny-all is live" in project.posture("up", "--stack", "fresh").stdout
+    said = project.posture("up", "--stack", "fresh").stdout
+    assert "layered-allow is live" in said
+    assert "load-generator" in said
+    assert "details-viewer" not in said, "it goes as far as it went before"
     project.posture("down", "--stack", "fresh")
     assert not (project.folder / ".posture" / "fresh").exists()
