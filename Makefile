@@ -24,7 +24,7 @@ lint: .venv/installed ## Formatting, lint and types alone
 	$(BIN)/mypy
 
 bench: .venv/installed ## Measure against the floor of the same run; writes docs/performance.md
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python -m tests.bench.run
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
