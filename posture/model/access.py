@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.conditions import Facts
 from posture.model.entries import Kind
+from posture.model.headers import as_rules_see
 from posture.model.intentions import Decision, Intentions
 from posture.model.paths import METHODS, Normalization, Refusal
 from posture.model.routes import Arrival, Routes
@@ -115,10 +116,13 @@ class Access:
         """The request as the rules of an http service see it."""
         if request.method not in METHODS:
             return Refusal(400, f"a method that the proxy doesn't know: {request.method}")
+        sent = self._normalization.headers(request.headers) if request.headers else NO_HEADERS
+        headers = sent if isinstance(sent, Refusal) else as_rules_see(sent, request.path)
+        if isinstance(headers, Refusal) and headers.status == 400:  # noqa: PLR2004 - found out while reading
+            return headers
         target = self._normalization.target(request.path)
         if isinstance(target, Refusal):
             return target
-        headers = self._normalization.headers(request.headers) if request.headers else NO_HEADERS
         if isinstance(headers, Refusal):
             return headers
         return Facts(request.method, target.partition("?")[0], target, headers)

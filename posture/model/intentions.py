@@ -8,8 +8,12 @@ rest.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+# the engine of Envoy, which matches the names of sources with it
+import re2
 
 from posture.model.conditions import Condition, Facts, conditions_of
 from posture.model.entries import Kind
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["ANYONE", "Decision", "Intention", "Intentions", "Rule"]
 
 ANYONE = "*"
+_PLAIN = re.compile(r"[\w-]*")
+_QUIET = re2.Options()
+_QUIET.log_errors = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +122,26 @@ class Intentions:
         return found
 
     def deciding(self, source: str, destination: str, *, http: bool) -> Sequence[Intention]:
-        """The intentions that have a say on a source; two only if Envoy lets each decide by itself (see above)."""
+        """The intentions that have a say on a source; several only if Envoy lets each decide by itself (see above)."""
         found = self.of(destination, http=http)
-        exact, anyone = found.get(source), found.get(ANYONE)
-        if exact and anyone and anyone.precedence > exact.precedence:
-            return anyone, exact
-        return [intention for intention in (exact or anyone,) if intention]
+        anyone = found.get(ANYONE)
+        exact = [each for each in found.values() if each.source != ANYONE and _names(each.source, source)]
+        if anyone and not any(each.precedence > anyone.precedence for each in exact):
+            return anyone, *exact
+        return exact
+
+
+def _names(pattern: str, source: str) -> bool:
+    """Whether the name in an intention is a source's, as Envoy has it.
+
+    Consul puts the name as it is into a regular expression (`makeSpiffePattern`), so `we.` or `web|x` opens to `web`.
+    """
+    if pattern == source or _PLAIN.fullmatch(pattern):
+        return pattern == source
+    try:
+        return re2.fullmatch(f"^spiffe://[^/]+/svc/{pattern}$", f"spiffe://mesh/svc/{source}", _QUIET) is not None
+    except re2.error:
+        return False
 
 
 def _intentions(destination: str, body: Mapping[str, Any], *, http: bool) -> dict[str, Intention]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from posture.model.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,13 +33,6 @@ _ESCAPED_SLASH = re.compile(r"%(?:2f|5c)", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _ESCAPED_BY_ENVOY = str.maketrans({char: f"%{ord(char):02X}" for char in '"<>^`{|}'} | {"\\": "/"})
-
-
-class Refusal(NamedTuple):
-    """A request that the proxy answers by itself with this HTTP status; no rule is asked."""
-
-    status: int
-    why: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ class Normalization:
                 return Refusal(400, "an escaped zero byte in the path")
             path = _canonical(path)
         if self.merge_slashes:
-            path = re.sub("/{2,}", "/", path)
+            path = re.sub("/{2,}", "/", path) if path.strip("/") else path[:2]  # all slashes: two stay, measured
         return Refusal(307, f"an escaped slash; redirects to {path}") if redirect else path + mark + query
 
     def headers(self, headers: Mapping[str, str]) -> Mapping[str, str] | Refusal:
