@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?= --numprocesses 2 --dist loadscope
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint bench lock clean
+.PHONY: help up down test browser lint bench fuzz lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,9 +14,13 @@ up: .venv/installed ## A live mesh from nothing: Consul, Envoy, bookinfo, moved 
 down: .venv/installed ## End that mesh and remove all that it has left
 	@$(BIN)/posture down
 
-test: lint .venv/installed ## Formatting, lint, types, and every test, on a real engine and a real mesh
+test: lint browser ## Formatting, lint, types, and every test, on a real engine and a real mesh
 	$(BIN)/posture tools --install
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+browser: .venv/installed # a Chromium that looks at the report: one that is there, Playwright's, or Debian's
+	@command -v chromium chromium-browser google-chrome >/dev/null || $(BIN)/playwright install chromium || \
+	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qqy chromium fonts-dejavu-core; }
 
 lint: .venv/installed ## Formatting, lint and types alone
 	$(BIN)/ruff format --check .
@@ -25,6 +29,10 @@ lint: .venv/installed ## Formatting, lint and types alone
 
 bench: .venv/installed ## Measure against the floor of the same run; writes docs/performance.md
 	$(BIN)/python -m tests.bench.run
+
+fuzz: .venv/installed ## Hold the model against real Envoys: FUZZ_MINUTES (10), FUZZ_SEED
+	@$(BIN)/posture tools --install
+	FUZZ_MINUTES=$${FUZZ_MINUTES:-10} $(BIN)/pytest tests/fuzz
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \

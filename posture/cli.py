@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from posture.commands.access import diff, explain_command, matrix
+from posture.commands.verify import verify
 from posture.errors import InputError
 from posture.local import tools
 from posture.local.mesh import MeshError
@@ -114,7 +115,7 @@ def schema(shape: str) -> None:
     click.echo(schema_of(shape))
 
 
-for command in (matrix, explain_command, diff):
+for command in (matrix, explain_command, diff, verify):
     posture.add_command(command)
 
 

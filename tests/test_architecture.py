@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "program": {"errors", "model", "program"},
     "local": {"errors", "model", "verify", "local"},
     "verify": {"errors", "model", "verify"},
-    "report": {"errors", "model", "report"},
+    "report": {"errors", "model", "verify", "report"},
 }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Project
 
-COMMANDS = ("up", "down", "status", "tools", "env", "schema", "matrix", "explain", "diff")
+COMMANDS = ("up", "down", "status", "tools", "env", "schema", "matrix", "explain", "diff", "verify")
 
 
 def test_help_names_every_command(project: Project) -> None:

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
+from posture.commands.output import show
 from posture.errors import InputError
 from posture.model.access import Access, Arrival, Request
 from posture.model.difference import compare
@@ -69,7 +69,7 @@ stack_option = click.option("--stack", "-s", default="dev", show_default=True, h
 def matrix(posture: str | None, stack: str, form: str) -> None:
     """Show who may call whom under POSTURE, or under the stack's own."""
     _, application, name, access = _open(stack, posture)
-    _show(_MATRICES[form](matrix_of(access, application, name)))
+    show(_MATRICES[form](matrix_of(access, application, name)))
 
 
 @click.command("explain")
@@ -104,7 +104,7 @@ def explain_command(  # noqa: PLR0913 - one parameter an argument of the command
         request = Request(None if source == OUTSIDE else source, destination, method, path)
         found = explain(access, request)
     places = origins(project, application, name)
-    _show(explanation_json(found, places) if as_json else explanation_text(found, places))
+    show(explanation_json(found, places) if as_json else explanation_text(found, places))
 
 
 @click.command()
@@ -118,7 +118,7 @@ def diff(old: str, new: str, stack: str, form: str, *, exit_code: bool) -> None:
     _, application, before_name, before = _open(stack, old)
     _, _, after_name, after = _open(stack, new)
     found = compare(application, (before_name, before), (after_name, after))
-    _show(_DIFFERENCES[form](found))
+    show(_DIFFERENCES[form](found))
     if exit_code and found:
         sys.exit(1)
 
@@ -133,18 +133,3 @@ def _open(stack: str, posture: str | None) -> tuple[Path, Application, str, Acce
         settings = Settings.model_validate({**settings.model_dump(), "posture": posture, "through": ""})
     application, chosen = settings.load(project)
     return project, application, chosen.name, Access(compile_entries(application, chosen))
-
-
-def _show(found: RenderableType) -> None:
-    """Print machines' formats as they are, and people's as wide as they need when they go to a file."""
-    if isinstance(found, str):
-        click.echo(found)
-        return
-    console = Console()
-    if console.is_terminal:
-        console.print(found)
-        return
-    console.width = 10_000
-    with console.capture() as capture:
-        console.print(found)
-    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

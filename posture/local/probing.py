@@ -34,13 +34,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "LocalTarget"]
 
+_UPSTREAM_TIME = "x-envoy-upstream-service-time"
+"""Envoy's router adds it to what comes from upstream, and to nothing that Envoy answers by itself."""
+
+_OTHER_KINDS = (
+    *("service-router", "service-splitter", "service-resolver", "exported-services", "sameness-group"),
+    *("ingress-gateway", "terminating-gateway", "tcp-route", "inline-certificate", "jwt-provider"),
+)
+"""Kinds of config entry that no posture consists of. Consul itself makes the remaining one, `bound-api-gateway`."""
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: an HTTP status with the beginning of its body, or, without a status, the error's own words."""
+    """What came back: an HTTP status with the beginning of its body, or, without a status, the error's own words.
+
+    ``passed_on`` says that the proxy which was asked had the answer from further on.
+    """
 
     status: int | None
     words: str
+    passed_on: bool = False
 
     @property
     def denied(self) -> bool:
@@ -65,6 +78,7 @@ class LocalTarget:
         self._layout = layout
         self._fortio = fortio
         self.context = cache(self._make_context)
+        self.entrance_context = cache(self._make_entrance_context)
 
     def ask(self, request: Request) -> list[Answer]:
         """Send a request straight to the sidecar of each instance of its destination."""
@@ -77,12 +91,10 @@ class LocalTarget:
 
     def enter(self, arrival: Arrival) -> Answer:
         """Send a request to the gateway, as a visitor who trusts its certificate."""
-        url = f"https://localhost:{self._layout.gateway_port}{arrival.path}"
-        return _send(self.entrance_context(), arrival.method, url, arrival.headers)
-
-    def entrance_context(self) -> ssl.SSLContext:
-        """A TLS context that trusts the gateway's certificate."""
-        return ssl.create_default_context(cafile=str(self._layout.certificate))
+        _, address, port = self.entrance()
+        host = arrival.host or "localhost"
+        headers = {"Host": f"{host}:{port}", **arrival.headers}
+        return _send(self.entrance_context(), arrival.method, f"https://{address}:{port}{arrival.path}", headers, host)
 
     def sidecars(self, service: str) -> list[Endpoint]:
         """Where the sidecars of a service's instances take mesh traffic."""
@@ -97,9 +109,9 @@ class LocalTarget:
         return Endpoint(self._mesh.gateway, "127.0.0.1", self._layout.gateway_port)
 
     def entries(self) -> list[dict[str, Any]]:
-        """All config entries that Consul holds of the kinds that a posture consists of."""
+        """All config entries that Consul holds, but those that it makes itself."""
         with Consul(self._layout.consul_address, self._mesh.operator_token()) as consul:
-            return [entry for kind in Kind for entry in consul.call("GET", f"/config/{kind}")]
+            return [entry for kind in (*Kind, *_OTHER_KINDS) for entry in consul.call("GET", f"/config/{kind}")]
 
     def envoy(self, instance: str, path: str) -> str | None:
         """What an Envoy's admin API answers to a GET."""
@@ -137,11 +149,16 @@ class LocalTarget:
                 context.load_cert_chain(file.name)
         return context
 
+    def _make_entrance_context(self) -> ssl.SSLContext:
+        """A TLS context that trusts the gateway's certificate."""
+        return ssl.create_default_context(cafile=str(self._layout.certificate))
 
-def _send(context: ssl.SSLContext, method: str, url: str, headers: Mapping[str, str]) -> Answer:
+
+def _send(context: ssl.SSLContext, method: str, url: str, headers: Mapping[str, str], name: str = "") -> Answer:
+    """Send a request over a connection of its own; ``name`` is the server's, where that isn't its address."""
     try:
         with httpx.Client(verify=context, timeout=10, trust_env=False) as client:
-            answer = client.request(method, url, headers=headers)
+            answer = client.request(method, url, headers=headers, extensions={"sni_hostname": name} if name else {})
     except httpx.TransportError as error:
         return Answer(None, str(error) or type(error).__name__)
-    return Answer(answer.status_code, answer.text[:100])
+    return Answer(answer.status_code, answer.text[:100], _UPSTREAM_TIME in answer.headers)

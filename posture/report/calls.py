@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posture.model.difference import Difference
     from posture.model.matrix import Matrix
 
@@ -18,10 +20,11 @@ class State(StrEnum):
     OPEN = "open"
     DENIED = "denied"
     UNDECLARED = "undeclared"
+    CLOSED = "closed"
 
 
 class Call(NamedTuple):
-    """A caller and whom it calls; ``change`` is "opens", "closes", "changes" or nothing."""
+    """A caller and whom it calls; ``change`` is "opens", "closes", "changes", another mark, or nothing."""
 
     source: str
     destination: str
@@ -29,8 +32,13 @@ class Call(NamedTuple):
     change: str = ""
 
 
-def calls(matrix: Matrix, difference: Difference | None = None) -> list[Call]:
-    """The declared calls, denied if any of their requests is, and those that are open though nobody declares them."""
+def calls(
+    matrix: Matrix, difference: Difference | None = None, marked: Mapping[tuple[str, str], str] | None = None
+) -> list[Call]:
+    """The declared calls, denied if any of their requests is, and those that are open though nobody declares them.
+
+    Marks are words by caller and destination; a marked call that would not be listed is closed.
+    """
     found: dict[tuple[str, str], State] = {}
     for source, sample in sorted(matrix.declared):
         answers = matrix.rows.get(sample)
@@ -47,4 +55,7 @@ def calls(matrix: Matrix, difference: Difference | None = None) -> list[Call]:
         for word, group in kinds:
             for change in group:
                 changes[change.cell.source, change.cell.destination] = word
+    for pair, word in (marked or {}).items():
+        found.setdefault(pair, State.CLOSED)
+        changes[pair] = word
     return [Call(*pair, state, changes.get(pair, "")) for pair, state in found.items()]

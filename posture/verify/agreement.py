@@ -5,24 +5,57 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from posture.model.access import Request
+from posture.model.access import Arrival, Request
+from posture.verify.places import taken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from posture.model.access import Access
+    from posture.model.access import Access, Decision
     from posture.model.application import Application
-    from posture.verify.target import Target
+    from posture.verify.target import Answer, Target
 
-__all__ = ["Disagreement", "Settled", "declared_requests", "settle"]
+__all__ = ["Disagreement", "Observation", "Question", "Settled", "declared_requests", "observe", "settle"]
 
-_OVERLOADED = 503
-"""A limit's answer, and that of a service which has not started yet: it says nothing about who may call."""
-
+_FORBIDDEN, _OVERLOADED = 403, 503
 _PATIENCE_WITH_LIMITS = 3.0
+
+
+class Question(NamedTuple):
+    """A request straight to a destination's sidecars, or one that comes to it by the gateway, and the model's answer.
+
+    The destination of an arrival is where the gateway leads it: an answer from outside doesn't say who gave it.
+    """
+
+    request: Request | Arrival
+    destination: str
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A question with the answers of all instances that were asked.
+
+    ``full`` says that it got no answer and that the destination had all the connections that its limit allows: then
+    nothing is known of it.
+    """
+
+    question: Question
+    answers: Sequence[Answer]
+    full: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every answer is the model's."""
+        return all(_agrees(self.question, answer) for answer in self.answers)
+
+    @property
+    def silent(self) -> bool:
+        """Whether what keeps it from agreeing is no answer, or one that tells of load rather than of rules."""
+        wrong = [answer for answer in self.answers if not _agrees(self.question, answer)]
+        return bool(wrong) and all(_is_silence(self.question, answer) for answer in wrong)
 
 
 @dataclass(frozen=True)
@@ -65,36 +98,110 @@ def declared_requests(application: Application) -> tuple[Request, ...]:
 
 
 def settle(access: Access, requests: Iterable[Request], target: Target, timeout: float) -> Settled:
+    """Ask until every answer is the model's, or the time (seconds) is up; see `observe`."""
+    asked = list(requests)
+    questions = [Question(request, request.destination, access.decide(request)) for request in asked]
+    found = Settled([], [])
+    for request, seen in zip(asked, observe(access, questions, target, timeout), strict=True):
+        if not seen.agrees:
+            wrong = next(answer for answer in seen.answers if not _agrees(seen.question, answer))
+            words = f"{wrong.status or 'nothing'}: {wrong.words}"
+            each = Disagreement(request, seen.question.decision.allowed, words, seen.silent)
+            (found.unmeasured if seen.full else found.wrong).append(each)
+    return found
+
+
+def observe(
+    access: Access,
+    questions: Iterable[Question],
+    target: Target,
+    timeout: float,
+    report: Callable[[], None] = lambda: None,
+) -> list[Observation]:
     """Ask until every answer is the model's, or the time (seconds) is up.
 
-    Each destination is asked by one thread at a time, so that a limit of one connection is enough for it. Where others
-    hold all the connections that a limit allows, idle ones included, nothing can be asked and nothing is claimed.
+    Each destination is asked by one thread at a time, so that a limit of one connection is enough for it; what comes
+    by the gateway is asked last, for the gateway keeps its connection. Where others hold all the connections of a
+    limit, idle ones included, nothing can be asked and nothing is claimed; Envoy's own count of them is the witness.
+
+    Args:
+        access: The model.
+        questions: What to ask, each once.
+        target: The mesh.
+        timeout: Seconds for each destination.
+        report: Is called as each question is done with, from several threads.
+
+    Returns:
+        The last observation for each question, in their order.
     """
-    by_destination = sorted(requests, key=lambda request: request.destination)
-    groups = [(name, list(group)) for name, group in groupby(by_destination, key=lambda request: request.destination)]
+    order = list(questions)
+    groups: dict[str, list[Question]] = {}
+    for question in sorted(order, key=lambda question: isinstance(question.request, Arrival)):
+        groups.setdefault(question.destination, []).append(question)
+    with ThreadPoolExecutor(max_workers=max(len(groups), 1)) as pool:
+        each = pool.map(lambda item: _Group(access, target, *item).ask(timeout, report), groups.items())
+        found = {id(seen.question): seen for part in each for seen in part}
+    return [found[id(question)] for question in order]
 
-    def ask(destination: str, group: list[Request]) -> Settled:
-        limited = access.connection_limit(destination) is not None
-        begun = time.monotonic()
-        left = [found for request in group if (found := _compare(access, request, target))]
-        while left and time.monotonic() < begun + timeout:
-            if limited and all(each.silent for each in left) and time.monotonic() > begun + _PATIENCE_WITH_LIMITS:
-                return Settled([], left)
+
+class _Group:
+    """The questions about one destination."""
+
+    def __init__(self, access: Access, target: Target, destination: str, questions: list[Question]) -> None:
+        self._target = target
+        self._destination = destination
+        self._questions = questions
+        self._limit = access.connection_limit(destination)
+
+    def ask(self, timeout: float, report: Callable[[], None]) -> list[Observation]:
+        begun, full = time.monotonic(), False
+        done: list[Observation] = []
+        left = self._questions
+        while True:
+            open_ones = []
+            for question in left:
+                seen = self._one(question)
+                if seen.agrees:
+                    done.append(seen)
+                    report()
+                else:
+                    open_ones.append(seen)
+            left = [seen.question for seen in open_ones]
+            waited = time.monotonic() - begun
+            full = full or self._is_full()
+            silent = all(seen.silent for seen in open_ones)
+            if not left or waited > timeout or (full and silent and waited > _PATIENCE_WITH_LIMITS):
+                break
             time.sleep(0.05)
-            left = [found for each in left if (found := _compare(access, each.request, target))]
-        return Settled(left, [])
+        for seen in open_ones:
+            done.append(Observation(seen.question, seen.answers, full=full and seen.silent))
+            report()
+        return done
 
-    with ThreadPoolExecutor() as pool:
-        parts = list(pool.map(lambda each: ask(*each), groups))
-    return Settled(
-        [each for part in parts for each in part.wrong], [each for part in parts for each in part.unmeasured]
-    )
+    def _one(self, question: Question) -> Observation:
+        request = question.request
+        if isinstance(request, Arrival):
+            return Observation(question, [self._target.enter(request)])
+        return Observation(question, self._target.ask(request))
+
+    def _is_full(self) -> bool:
+        return self._limit is not None and taken(self._target, self._destination) >= self._limit
 
 
-def _compare(access: Access, request: Request, target: Target) -> Disagreement | None:
-    allowed = access.decide(request).allowed
-    for answer in target.ask(request):
-        silent = answer.status is None or answer.status == _OVERLOADED
-        if silent or answer.denied is allowed:
-            return Disagreement(request, allowed, f"{answer.status or 'nothing'}: {answer.words}", silent)
-    return None
+def _agrees(question: Question, answer: Answer) -> bool:
+    """A request was let in if the application itself has answered; it is denied by the refusal that the model names."""
+    decision = question.decision
+    if decision.allowed:
+        return answer.passed_on and not answer.denied and not _is_silence(question, answer)
+    if decision.status == _FORBIDDEN:
+        return answer.denied
+    return answer.status == decision.status and not answer.passed_on
+
+
+def _is_silence(question: Question, answer: Answer) -> bool:
+    """Whether it says nothing about who may call: no answer, or 503 from a proxy.
+
+    A gateway's 503 may be the sidecar's, for what tells who answered is then the gateway's own header.
+    """
+    by_proxy = isinstance(question.request, Arrival) or not answer.passed_on
+    return answer.status is None or (answer.status == _OVERLOADED and by_proxy)

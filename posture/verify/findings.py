@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posture.model.matrix import Cell
 
 __all__ = ["Finding", "ObservedCell", "Outcome", "Section", "Verification"]
@@ -23,6 +25,7 @@ class Outcome(StrEnum):
 class Section(StrEnum):
     """What a finding is about, in the order in which they are shown."""
 
+    CALLS = "calls"
     DRIFT = "drift"
     MTLS = "mtls"
     BYPASS = "bypass"
@@ -32,22 +35,37 @@ class Section(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried beside the matrix; ``expected`` and ``observed`` are a few words each."""
+    """One thing that was tried beside the matrix; ``expected`` and ``observed`` are a few words each.
+
+    ``figures`` says how often each answer came, where answers were counted.
+    """
 
     section: Section
     name: str
     outcome: Outcome
     expected: str
     observed: str
+    figures: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ObservedCell:
-    """A cell of the matrix with the mesh's own answer: an HTTP status, or an error's words where there was none."""
+    """A cell of the matrix with the mesh's own answer: an HTTP status, or an error's words where there was none.
+
+    What could not be ``measured`` does not agree, nor does it count against the mesh; a finding says why.
+    """
 
     cell: Cell
     observed: int | str
     agrees: bool
+    measured: bool = True
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the mesh answers as the model does."""
+        if not self.measured:
+            return Outcome.NOT_MEASURED
+        return Outcome.HOLDS if self.agrees else Outcome.FAILS
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,5 @@ class Verification:
     @property
     def holds(self) -> bool:
         """Whether the mesh does what the posture says, as far as it was measured."""
-        return all(cell.agrees for cell in self.cells) and not any(
-            finding.outcome is Outcome.FAILS for finding in self.findings
-        )
+        outcomes = [*(cell.outcome for cell in self.cells), *(finding.outcome for finding in self.findings)]
+        return Outcome.FAILS not in outcomes

@@ -33,6 +33,10 @@ class Answer(Protocol):
         """Whether a proxy's intentions refused it."""
 
     @property
+    def passed_on(self) -> bool:
+        """Whether the proxy that was asked had it from further on; its own answers are refusals or troubles."""
+
+    @property
     def words(self) -> str:
         """The beginning of the body, or the error."""
 
@@ -44,7 +48,7 @@ class Target(Protocol):
         """Send a request to each instance of its destination as its source, each on a fresh connection."""
 
     def enter(self, arrival: Arrival) -> Answer:
-        """Send a request to the gateway, as a visitor."""
+        """Send a request to the gateway, as a visitor; without a host, to `localhost`."""
 
     def context(self, source: str | None) -> ssl.SSLContext:
         """A TLS context that trusts the mesh's CA and bears the source's certificate; none for None."""
@@ -62,7 +66,7 @@ class Target(Protocol):
         """Where the gateway takes visitors."""
 
     def entries(self) -> Sequence[dict[str, Any]]:
-        """All config entries that Consul holds, of the kinds that concern us, in the API's JSON."""
+        """All config entries that Consul holds, of every kind that says what the mesh does, in the API's JSON."""
 
     def envoy(self, instance: str, path: str) -> str | None:
         """What the admin API of an instance's Envoy, or of the gateway's, answers to a GET; None without an answer."""

@@ -1,0 +1,144 @@
+"""One caller at one endpoint, trying everything, on one connection at a time: a limit may leave no more than one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from posture.verify.disguises import PLAINLY, disguises
+from posture.verify.findings import Outcome
+from posture.verify.raw_http import exchange, request_bytes
+from posture.verify.smuggling import FAMILY, MOST_ANSWERS, smuggles
+from posture.verify.verdicts import Met, judge, judge_smuggle, met
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    from posture.verify.disguises import Disguise
+    from posture.verify.grounds import Ground, Plain
+    from posture.verify.raw_http import Exchange
+    from posture.verify.target import Endpoint
+
+__all__ = ["Door", "Tried"]
+
+_PATIENCE = 2.0
+_PAUSE = 0.1
+_TIMEOUT, _SHORT_TIMEOUT = 5.0, 1.0
+_FIRST_ERROR = 400
+
+
+class Tried(NamedTuple):
+    """One attempt; ``words`` say what was tried and what came back."""
+
+    family: str
+    outcome: Outcome
+    met: Met
+    words: str
+
+
+@dataclass
+class Door:
+    """Where a caller tries, and how the model sees what it sends.
+
+    Args:
+        ground: Who tries, and what.
+        endpoint: Where.
+        context: With whose certificate.
+        host: What the place is called in `Host`.
+        decide: Whether the model allows a request.
+        hostname: The name on the endpoint's certificate, where names are checked.
+        witness: Counts what came through to the applications; needed where one proxy stands behind another, for the
+            first makes the second's refusals look like an application's.
+        patient: Whether to wait for an answer where there is none at first; not after it was in vain.
+    """
+
+    ground: Ground
+    endpoint: Endpoint
+    context: ssl.SSLContext
+    host: str
+    decide: Callable[[Disguise], bool]
+    hostname: str | None = None
+    witness: Callable[[], int | None] | None = None
+    patient: bool = field(default=True, init=False)
+
+    def try_everything(self) -> Iterator[Tried]:
+        """Every disguise, then every way to smuggle; only a word where nobody answers at all."""
+        hello = self._ask(self._plain(self.ground.forbidden))
+        if met(hello)[0] is Met.SILENCE:
+            yield Tried(PLAINLY, Outcome.NOT_MEASURED, Met.SILENCE, f"{self.endpoint.instance}: {_words(hello)}")
+            return
+        identity = f"{hello.peer.rpartition('/')[0]}/{self.ground.admitted}"
+        for disguise in disguises(self.ground, self.host, identity):
+            yield self._try_disguise(disguise)
+        yield from self._smuggle()
+
+    def _try_disguise(self, disguise: Disguise) -> Tried:
+        allowed = self.decide(disguise)
+        found = self._ask(disguise.data, method=disguise.method)
+        answer, words = met(found)[0], _words(found)
+        if self.witness and answer is Met.ANSWERED and not allowed and found.responses[0].status >= _FIRST_ERROR:
+            before = self.witness()
+            answer, words = met(found := self._ask(disguise.data, method=disguise.method))[0], _words(found)
+            if answer is Met.ANSWERED and before is not None and self.witness() == before:
+                answer = Met.REFUSED
+        outcome = judge(answer, allowed=allowed, plain=disguise.family == PLAINLY)
+        wanted = "allowed" if allowed else "denied"
+        said = f"{disguise} at {self.endpoint.instance}: {answer}, {words}; the model: {wanted}"
+        return Tried(disguise.family, outcome, answer, said)
+
+    def _smuggle(self) -> Iterator[Tried]:
+        next_one = self._plain(self.ground.permitted or self.ground.forbidden)
+        usual = [self._ask(next_one) for _ in range(2)]
+        for each in smuggles(self.ground, self.host):
+            found = self._ask(each.data, MOST_ANSWERS)
+            answers = met(found)
+            outcome = judge_smuggle(answers, outer_allowed=self.ground.permitted is not None)
+            said = f"{each.words} at {self.endpoint.instance}: {_words(found)}"
+            if outcome is Outcome.HOLDS and answers[0] is Met.ANSWERED:
+                after = self._ask(next_one)
+                if met(after)[0] is Met.SILENCE:
+                    outcome = Outcome.NOT_MEASURED
+                elif _differs(after, usual):
+                    outcome, said = Outcome.FAILS, f"{said}; who came next got {_words(after)}"
+            yield Tried(FAMILY, outcome, answers[0], said)
+
+    def _plain(self, plain: Plain) -> bytes:
+        return request_bytes(plain.method, plain.path, [("Host", self.host), *plain.headers])
+
+    def _ask(self, data: bytes, wanted: int = 1, method: str = "GET") -> Exchange:
+        """Ask, and again for a while where there is no answer: a place may get free. If none did, don't wait again."""
+        until = time.monotonic() + (_PATIENCE if self.patient else 0)
+        timeout = _TIMEOUT if self.patient else _SHORT_TIMEOUT
+        while True:
+            found = exchange(
+                self.context,
+                self.endpoint,
+                data,
+                method=method,
+                hostname=self.hostname,
+                wanted=wanted,
+                timeout=timeout,
+            )
+            answer = met(found)[0]
+            if answer in {Met.ANSWERED, Met.DENIED}:
+                self.patient = True
+            if answer is not Met.SILENCE:
+                return found
+            if time.monotonic() >= until:
+                self.patient = False
+                return found
+            time.sleep(_PAUSE)
+
+
+def _differs(after: Exchange, usual: list[Exchange]) -> bool:
+    """Whether an answer is another than usual: by its status, and by its body where that is always the same."""
+    if {each.status for each in after.responses} - {each.status for one in usual for each in one.responses}:
+        return True
+    bodies = {each.body for one in usual for each in one.responses}
+    return len(bodies) == 1 and {each.body for each in after.responses} != bodies
+
+
+def _words(found: Exchange) -> str:
+    return ", then ".join(str(each.status) for each in found.responses) or found.end

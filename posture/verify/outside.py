@@ -1,0 +1,114 @@
+"""Who else gets in: a process without an identity, a visitor off the routes, and an identity that nobody knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from posture.model.access import Arrival, Request
+from posture.model.matrix import UNKNOWN, samples
+from posture.verify.attempts import Reply, attempt, get
+from posture.verify.callers import caller_of
+from posture.verify.findings import Finding, Outcome, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from posture.model.access import Access
+    from posture.model.application import Application
+    from posture.model.matrix import Sample
+    from posture.verify.target import Target
+
+__all__ = ["outside_findings"]
+
+_OVERLOADED = 503
+"""A limit's answer, or that of a service which is not there: it says nothing about who may call."""
+
+_WORST_FIRST = (Outcome.FAILS, Outcome.NOT_MEASURED, Outcome.HOLDS)
+
+
+class _Tried(NamedTuple):
+    outcome: Outcome
+    what: str
+    answer: str
+
+
+def outside_findings(target: Target, application: Application, access: Access) -> list[Finding]:
+    """Try the mesh from outside, and as a member that the application doesn't have.
+
+    Returns:
+        For each service: whether a process without a certificate gets an answer, in plain text or over TLS. For each
+        http service: whether an unknown identity gets the answers that the posture has for it. One for the gateway:
+        whether it answers as the posture says where no service is to be had through it.
+    """
+    http = [name for name, service in application.services.items() if service.protocol == "http"]
+    wanted = samples(application)
+    with ThreadPoolExecutor() as pool:
+        without = pool.map(lambda name: _without_a_certificate(target, application, access, name), application.services)
+        unknown = pool.map(
+            lambda name: _unknown(target, access, name, [each for each in wanted if each.destination == name]), http
+        )
+        return [*without, *unknown, _off_the_routes(target, application, access, wanted)]
+
+
+def _without_a_certificate(target: Target, application: Application, access: Access, service: str) -> Finding:
+    request = get(caller_of(service, application, access).path, service)
+    outcomes = {Reply.REFUSED: Outcome.HOLDS, Reply.ANSWERED: Outcome.FAILS, Reply.NONE: Outcome.NOT_MEASURED}
+    tried = [
+        _Tried(outcomes[got.reply], f"{endpoint.instance} {how}", got.words)
+        for endpoint in target.sidecars(service)
+        for how, context in (("in plain text", None), ("over TLS", target.context(None)))
+        for got in (attempt(endpoint, request, context),)
+    ]
+    return _sum_up(f"a process outside the mesh calls {service}", "refused", tried)
+
+
+def _unknown(target: Target, access: Access, service: str, wanted: Iterable[Sample]) -> Finding:
+    """The identity is a real one, of the mesh's CA; only the application doesn't have it."""
+    tried, may = [], False
+    for sample in wanted:
+        request = Request(UNKNOWN, *sample)
+        decision = access.decide(request)
+        may = may or decision.allowed
+        for answer in target.ask(request):
+            if answer.status is None or answer.status == _OVERLOADED:
+                outcome = Outcome.NOT_MEASURED
+            elif decision.allowed:
+                outcome = Outcome.FAILS if answer.denied else Outcome.HOLDS
+            else:
+                refused = answer.denied or answer.status == decision.status
+                outcome = Outcome.HOLDS if refused else Outcome.FAILS
+            tried.append(_Tried(outcome, f"{sample.method} {sample.path}", str(answer.status or answer.words)))
+    return _sum_up(f"an unknown identity calls {service}", "as the posture allows all" if may else "denied", tried)
+
+
+def _off_the_routes(target: Target, application: Application, access: Access, wanted: Iterable[Sample]) -> Finding:
+    """Paths that services have, or that lie nearby, of which the posture says that no visitor gets an answer."""
+    gateway, services = application.gateway.name, application.services
+    paths = dict.fromkeys([*(sample.path for sample in wanted), *(f"/{name}" for name in services), "/health"])
+    tried = []
+    for path in paths:
+        arrival = Arrival(gateway, "GET", path)
+        decisions = [access.enter(arrival, name) for name in services]
+        if any(decision.allowed for decision in decisions):
+            continue
+        answer = target.enter(arrival)
+        right = answer.status in {decision.status for decision in decisions}
+        silent = answer.status is None or answer.status == _OVERLOADED
+        outcome = Outcome.HOLDS if right else Outcome.NOT_MEASURED if silent else Outcome.FAILS
+        tried.append(_Tried(outcome, path, str(answer.status or answer.words)))
+    return _sum_up(f"a visitor leaves the routes of {gateway}", "refused", tried)
+
+
+def _sum_up(name: str, expected: str, tried: list[_Tried]) -> Finding:
+    """The worst of what was tried; what holds is said by its answers alone."""
+    outcome = next((worst for worst in _WORST_FIRST if any(each.outcome is worst for each in tried)), None)
+    if outcome is None:
+        return Finding(Section.OUTSIDE, name, Outcome.NOT_MEASURED, expected, "there is nothing to try")
+    if outcome is Outcome.HOLDS:
+        answers = Counter(each.answer for each in tried)
+        observed = ", ".join(f"{count} x {answer}" for answer, count in answers.items())
+    else:
+        observed = "; ".join(f"{each.what}: {each.answer}" for each in tried if each.outcome is outcome)
+    return Finding(Section.OUTSIDE, name, outcome, expected, observed)

@@ -1,0 +1,146 @@
+"""What Consul holds beside what a posture compiles to: differences are named, with what they open."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posture.model.application import Application, load_application
+from posture.model.entries import Entry, compile_entries
+from posture.model.posture import load_posture
+from posture.verify.drift import drift_findings, held_entries, posture_of
+from posture.verify.findings import Finding, Outcome
+
+ROOT = Path(__file__).parents[2]
+Raw = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def bookinfo() -> Application:
+    return load_application(ROOT / "apps" / "bookinfo.yaml")
+
+
+def compiled(bookinfo: Application, name: str = "layered-allow") -> tuple[Entry, ...]:
+    return compile_entries(bookinfo, load_posture(ROOT / "stacks", name, bookinfo))
+
+
+@pytest.fixture
+def raw(bookinfo: Application) -> Raw:
+    """Entries as Consul's API answers them: with bookkeeping, and nulls where there is nothing."""
+    noise = {"CreateIndex": 12, "ModifyIndex": 15, "Hash": 991, "Partition": "", "Meta": None}
+    return [
+        {"Kind": str(entry.kind), **({} if entry.kind == "mesh" else {"Name": entry.name}), **entry.body, **noise}
+        for entry in copy.deepcopy(compiled(bookinfo))
+    ]
+
+
+def of(raw: Raw, kind: str, name: str) -> dict[str, Any]:
+    return next(entry for entry in raw if entry["Kind"] == kind and entry.get("Name") == name)
+
+
+def drift(bookinfo: Application, raw: Raw) -> list[Finding]:
+    return drift_findings(bookinfo, "layered-allow", compiled(bookinfo), held_entries(raw))
+
+
+def only(bookinfo: Application, raw: Raw) -> Finding:
+    [found] = drift(bookinfo, raw)
+    assert found.outcome is Outcome.FAILS
+    return found
+
+
+def test_what_the_posture_compiles_to_is_no_drift(bookinfo: Application, raw: Raw) -> None:
+    [found] = drift(bookinfo, raw)
+    assert found.outcome is Outcome.HOLDS
+    assert found.observed == "the same 14"
+
+
+def test_the_order_of_sources_is_no_drift(bookinfo: Application, raw: Raw) -> None:
+    of(raw, "service-intentions", "productpage")["Sources"].reverse()
+    assert drift(bookinfo, raw)[0].outcome is Outcome.HOLDS
+
+
+def test_the_order_of_permissions_is_drift(raw: Raw) -> None:
+    permissions = of(raw, "service-intentions", "details")["Sources"][0]["Permissions"]
+    permissions.append({"Action": "deny", "HTTP": {"PathExact": "/details/1"}})
+    before = held_entries(raw).entries
+    permissions.reverse()
+    assert posture_of(held_entries(raw), [("before", before)]) is None
+
+
+def test_an_added_source_is_named_with_what_it_opens(bookinfo: Application, raw: Raw) -> None:
+    of(raw, "service-intentions", "details")["Sources"].append({"Name": "fortio", "Action": "allow"})
+    found = only(bookinfo, raw)
+    assert found.name == "service-intentions/details"
+    assert "who made it so can't be known" in found.observed
+    assert "Sources.fortio" in found.observed
+    assert "opens fortio → details (GET /details/0, POST /details/0, GET /" in found.observed
+    assert "productpage" not in found.observed
+
+
+def test_a_wildcard_destination_opens_everything(bookinfo: Application, raw: Raw) -> None:
+    of(raw, "service-intentions", "*")["Sources"].append({"Name": "ratings", "Action": "allow"})
+    observed = only(bookinfo, raw).observed
+    assert all(f"ratings → {name} (" in observed for name in ("productpage", "details", "reviews"))
+
+
+def test_an_identity_that_the_application_does_not_have_is_named(bookinfo: Application, raw: Raw) -> None:
+    of(raw, "service-intentions", "ratings")["Sources"].append({"Name": "intruder", "Action": "allow"})
+    assert "opens intruder → ratings (GET /ratings/0" in only(bookinfo, raw).observed
+
+
+def test_a_source_of_another_cluster_is_not_judged_in_silence(bookinfo: Application, raw: Raw) -> None:
+    source = {"Name": "web", "Peer": "elsewhere", "Action": "allow"}
+    of(raw, "service-intentions", "ratings")["Sources"].append(source)
+    assert "peers is not looked at" in only(bookinfo, raw).observed
+
+
+def test_a_route_that_leads_further_opens_for_visitors(bookinfo: Application, raw: Raw) -> None:
+    match = {"Path": {"Match": "prefix", "Value": "/admin"}}
+    of(raw, "http-route", "bookinfo")["Rules"][0]["Matches"].append(match)
+    assert "opens gateway → productpage (GET /admin" in only(bookinfo, raw).observed
+
+
+def test_a_missing_entry_is_named_with_what_it_closes(bookinfo: Application, raw: Raw) -> None:
+    raw.remove(of(raw, "service-intentions", "reviews"))
+    observed = only(bookinfo, raw).observed
+    assert observed.startswith("is missing")
+    assert "closes productpage → reviews (GET /reviews/0" in observed
+
+
+def test_switched_off_normalisation_is_named_though_it_changes_no_plain_answer(bookinfo: Application, raw: Raw) -> None:
+    mesh = of(raw, "mesh", None)  # type: ignore[arg-type]  # it has no name
+    mesh["HTTP"]["Incoming"]["RequestNormalization"]["MergeSlashes"] = False
+    found = only(bookinfo, raw)
+    assert found.name == "mesh/mesh"
+    assert "MergeSlashes is unset, was true" in found.observed
+    assert "changes none of the" in found.observed
+
+
+def test_a_kind_that_no_posture_has_is_listed_as_not_understood(bookinfo: Application, raw: Raw) -> None:
+    raw.append({"Kind": "service-router", "Name": "details", "Routes": []})
+    found = only(bookinfo, raw)
+    assert found.name == "service-router/details"
+    assert "not understood" in found.observed
+
+
+def test_a_rule_that_cannot_be_judged_is_drift_all_the_same(bookinfo: Application, raw: Raw) -> None:
+    permissions = [{"Action": "allow", "HTTP": {"PathRegex": "("}}]
+    of(raw, "service-intentions", "details")["Sources"].append({"Name": "fortio", "Permissions": permissions})
+    assert "can't be judged: " in only(bookinfo, raw).observed
+
+
+def test_another_posture_is_recognised_only_when_it_is_exactly_that(bookinfo: Application, raw: Raw) -> None:
+    candidates = [(name, compiled(bookinfo, name)) for name in ("deny-all", "layered-allow", "rate-limited")]
+    assert posture_of(held_entries(raw), candidates) == "layered-allow"
+    of(raw, "service-defaults", "productpage")["MaxInboundConnections"] = 1
+    assert posture_of(held_entries(raw), candidates) == "rate-limited"
+    of(raw, "service-defaults", "productpage")["MaxInboundConnections"] = 2
+    assert posture_of(held_entries(raw), candidates) is None
+
+
+def test_no_posture_is_recognised_beside_a_foreign_entry(bookinfo: Application, raw: Raw) -> None:
+    raw.append({"Kind": "jwt-provider", "Name": "okta"})
+    assert posture_of(held_entries(raw), [("layered-allow", compiled(bookinfo))]) is None

@@ -1,0 +1,165 @@
+"""What is said of a mesh that lets an outsider, an unknown identity, or a visitor off the routes in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from posture.model.access import Access, Arrival, Request
+from posture.model.application import load_application
+from posture.model.entries import Kind, compile_entries
+from posture.model.matrix import UNKNOWN
+from posture.model.posture import load_posture
+from posture.verify.findings import Finding, Outcome
+from posture.verify.openings import opening_findings
+from posture.verify.outside import outside_findings
+from posture.verify.target import Endpoint
+
+if TYPE_CHECKING:
+    import ssl
+
+    from posture.verify.target import Target
+
+ROOT = Path(__file__).parents[2]
+APPLICATION = load_application(ROOT / "apps" / "bookinfo.yaml")
+ENTRIES = compile_entries(APPLICATION, load_posture(ROOT / "stacks", "layered-allow", APPLICATION))
+ACCESS = Access(ENTRIES)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int | None
+    words: str = ""
+
+    @property
+    def denied(self) -> bool:
+        return self.status == 403
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Answers as the model of other entries does, which is what a mesh with another posture would do."""
+
+    access: Access = ACCESS
+    silent: bool = False
+    listeners: tuple[dict[str, Any], ...] | None = ()
+
+    def ask(self, request: Request) -> list[Answer]:
+        return [Answer(None if self.silent else self.access.decide(request).status)]
+
+    def enter(self, arrival: Arrival) -> Answer:
+        return Answer(min(self.access.enter(arrival, name).status or 599 for name in APPLICATION.services))
+
+    def sidecars(self, service: str) -> list[Endpoint]:
+        return [Endpoint(f"{service}-v1", "127.0.0.1", 9)]
+
+    def context(self, _source: str | None) -> ssl.SSLContext | None:
+        return None
+
+    def entries(self) -> list[dict[str, Any]]:
+        return [{"Kind": each.kind, "Name": each.name, **each.body} for each in self.access.entries]
+
+    def envoy(self, _instance: str, _path: str) -> str | None:
+        if self.listeners is None:
+            return None
+        return json.dumps({"configs": [{"active_state": {"listener": each}} for each in self.listeners]})
+
+
+def outside(mesh: Mesh) -> dict[str, Finding]:
+    return {each.name: each for each in outside_findings(cast("Target", mesh), APPLICATION, ACCESS)}
+
+
+def openings(mesh: Mesh) -> dict[str, Finding]:
+    return {each.name: each for each in opening_findings(cast("Target", mesh), APPLICATION)}
+
+
+def changed(kind: Kind, name: str, **fields: object) -> Access:
+    """The model of the same entries, with fields of one changed."""
+    return Access(
+        [
+            replace(each, body={**each.body, **fields}) if (each.kind, each.name) == (kind, name) else each
+            for each in ENTRIES
+        ]
+    )
+
+
+def test_an_unknown_identity_is_denied_where_the_posture_says_so() -> None:
+    assert outside(Mesh())[f"an {UNKNOWN} identity calls details"].outcome is Outcome.HOLDS
+
+
+def test_an_unknown_identity_that_gets_in_fails_and_is_told_where() -> None:
+    allow_all = [{"Name": "*", "Type": "consul", "Precedence": 8, "Action": "allow"}]
+    found = outside(Mesh(changed(Kind.SERVICE_INTENTIONS, "details", Sources=allow_all)))
+    failing = [each for each in found.values() if each.outcome is Outcome.FAILS]
+    assert [each.name for each in failing] == ["an unknown identity calls details"]
+    assert "GET /details/0: 200" in failing[0].observed
+
+
+def test_silence_is_no_denial() -> None:
+    found = outside(Mesh(silent=True))["an unknown identity calls details"]
+    assert found.outcome is Outcome.NOT_MEASURED
+
+
+def test_an_outsider_who_reaches_nobody_proves_nothing() -> None:
+    found = outside(Mesh())["a process outside the mesh calls details"]
+    assert found.outcome is Outcome.NOT_MEASURED
+    assert "not reached" in found.observed
+
+
+def test_a_visitor_gets_nothing_off_the_routes() -> None:
+    found = outside(Mesh())["a visitor leaves the routes of gateway"]
+    assert (found.outcome, found.observed) == (Outcome.HOLDS, "8 x 404")
+
+
+def test_a_route_too_many_fails() -> None:
+    rule = {"Matches": [{"Path": {"Match": "prefix", "Value": "/"}}], "Services": [{"Name": "productpage"}]}
+    found = outside(Mesh(changed(Kind.HTTP_ROUTE, "bookinfo", Rules=[rule])))["a visitor leaves the routes of gateway"]
+    assert found.outcome is Outcome.FAILS
+    assert "/details/0: 200" in found.observed
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fields"),
+    [
+        (Kind.MESH, "mesh", {"AllowEnablingPermissiveMutualTLS": True}),
+        (Kind.SERVICE_DEFAULTS, "details", {"MutualTLSMode": "permissive"}),
+        (Kind.PROXY_DEFAULTS, "global", {"MutualTLSMode": "permissive"}),
+    ],
+)
+def test_an_entry_that_is_permissive_fails(kind: Kind, name: str, fields: dict[str, object]) -> None:
+    found = openings(Mesh(changed(kind, name, **fields)))["no service is, or may be made, permissive"]
+    assert (found.outcome, found.observed) == (Outcome.FAILS, f"{kind}/{name} {next(iter(fields))}")
+
+
+def listener(name: str, port: int, *, certificate: bool) -> dict[str, Any]:
+    typed = {"require_client_certificate": True} if certificate else {}
+    return {
+        "name": name,
+        "traffic_direction": "INBOUND",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [{"transport_socket": {"typed_config": typed}}],
+    }
+
+
+NAME = "details-v1 has no entrance without a certificate"
+
+
+def test_listeners_that_ask_for_certificates_hold() -> None:
+    found = openings(Mesh(listeners=(listener("public", 9, certificate=True),)))[NAME]
+    assert (found.outcome, found.observed) == (Outcome.HOLDS, "asked for on 127.0.0.1:9")
+
+
+def test_a_listener_that_does_not_fails_even_where_it_can_not_be_tried() -> None:
+    public, other = listener("public", 9, certificate=True), listener("other", 1, certificate=False)
+    found = openings(Mesh(listeners=(public, other)))[NAME]
+    assert found.outcome is Outcome.FAILS
+    assert found.observed.startswith("other plaintext to it: not reached")
+
+
+@pytest.mark.parametrize("listeners", [(), None])
+def test_an_envoy_that_does_not_tell_its_listeners_is_not_measured(listeners: tuple[()] | None) -> None:
+    assert openings(Mesh(listeners=listeners))[NAME].outcome is Outcome.NOT_MEASURED
