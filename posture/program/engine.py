@@ -65,8 +65,6 @@ class Engine:
     def up(self) -> None:
         """Apply the program; the engine shows its progress itself.
 
-        It asks Consul first what is there (`--refresh`), so that what was edited or deleted behind its back is mended.
-
         Raises:
             EngineError: The engine failed; what it has done stays, and the next `up` goes on from there.
             InputError: The passphrase does not open the state.
@@ -77,7 +75,7 @@ class Engine:
             text += "".join(f"\nencryptionsalt: {salt}\n" for salt in _salts(self.state, self.stack))
         copy = self.state / configuration.name
         copy.write_text(text)
-        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", "--refresh", "--config-file", str(copy))
+        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", "--config-file", str(copy))
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last `up`; none before the first."""

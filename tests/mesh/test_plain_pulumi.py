@@ -75,8 +75,8 @@ def test_drift_is_shown_and_healed(live: LiveStack) -> None:
     }
     with live.consul() as consul:
         consul.put("/v1/config", json=widened).raise_for_status()
-    summary = json.loads(live.pulumi("preview", "--json", "--refresh"))["changeSummary"]
-    assert summary["update"] == 1
+    live.pulumi("refresh", "--yes", "--skip-preview")
+    assert live.changes() == {"update": 1}
     live.up("layered-allow")
     assert live.entries()["service-intentions/ratings"]["Sources"][0]["Name"] == "reviews"
 
