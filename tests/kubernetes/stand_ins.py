@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Resource", "StandIn", "Write"]
 
 Object = Mapping[str, Any]
+_RETRY_SECONDS = 0.1
 _LATE = {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}
 
 
@@ -98,6 +99,9 @@ class StandIn:
         # Without a resourceVersion a watch begins with what is there; the server ends it after some time.
         while True:
             async with client.stream("GET", resource.path, params={"watch": "true"}, timeout=None) as events:
+                if events.status_code == httpx.codes.TOO_MANY_REQUESTS:  # a definition that is new: its cache is filled
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
                 events.raise_for_status()
                 async for line in events.aiter_lines():
                     event = json.loads(line)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.kubernetes.control_plane import ControlPlane
-from tests.kubernetes.waiting import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.kubernetes
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.kubernetes.consul_k8s import consul_k8s
 from tests.kubernetes.stand_ins import Object, Resource, StandIn, Write
-from tests.kubernetes.waiting import until
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from posture.errors import InputError
 from posture.local.tools import InstalledTool, Origin, Tool, board, ensure, find
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
 Starter = Callable[[Tool], "subprocess.Popen[str]"]
 Getter = Callable[[Tool], tuple[InstalledTool, str, float]]
 Writer = Callable[..., None]
-T = TypeVar("T")
-
-
-def until(question: Callable[[], T], seconds: float = 30) -> T:
-    deadline = time.monotonic() + seconds
-    while not (answer := question()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return answer
 
 
 def compilers(process: subprocess.Popen[str]) -> list[psutil.Process]:

@@ -13,10 +13,10 @@ __all__ = ["until"]
 T = TypeVar("T")
 
 
-def until(question: Callable[[], T], seconds: float = 20) -> T:
+def until(question: Callable[[], T], seconds: float = 30) -> T:
     """The first answer that is true; fails after that time."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(0.02)
     return answer
