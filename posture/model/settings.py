@@ -12,19 +12,23 @@ from pydantic import Field, StringConstraints
 
 from posture.errors import InputError
 from posture.model.application import Application, Port, load_application
-from posture.model.document import Document, Shape, nearest, read_document
+from posture.model.cluster import ClusterSettings
+from posture.model.document import Document, nearest, read_document
 from posture.model.posture import Posture, load_posture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Settings", "read_settings", "settings_from", "stacks"]
+__all__ = ["SEALED", "Settings", "read_settings", "settings_from", "stacks"]
+
+SEALED = "[secret]"
+"""Stands for a secret value, which only the engine can read."""
 
 
-class Settings(Shape):
+class Settings(ClusterSettings):
     """The values of a stack's configuration, keyed in files as ``consul-posture:KEY``."""
 
-    target: Literal["local"] = "local"
+    target: Literal["local", "kubernetes"] = "local"
     application: str = "bookinfo"
     posture: str = "layered-allow"
     through: str = ""
@@ -51,8 +55,11 @@ class Settings(Shape):
         if self.application not in known:
             raise InputError(f"no application '{self.application}'; {nearest(self.application, known)}")
         application = load_application(project / "apps" / f"{self.application}.yaml")
-        gateway = application.gateway.model_copy(update={"port": self.gateway_port})
+        changes = {"port": self.gateway_port, "hostname": self.gateway_hostname or application.gateway.hostname}
+        gateway = application.gateway.model_copy(update=changes)
         application = application.model_copy(update={"gateway": gateway})
+        if self.target == "kubernetes":
+            self.check_cluster(project, application)
         posture = load_posture(project / "stacks", self.posture, application)
         return application, posture.through(self.through) if self.through else posture
 
@@ -81,8 +88,25 @@ def read_settings(project: Path, stack: str) -> Settings:
     if not isinstance(config, dict):
         document.fail("'config' must be a map; write 'key: value' lines below it", "config")
     own = {key.removeprefix("consul-posture:"): key for key in config if str(key).startswith("consul-posture:")}
-    lines: dict[tuple[str | int, ...], int] = {(key,): document.lines["config", full] for key, full in own.items()}
-    return Document(file, {key: config[full] for key, full in own.items()}, lines).parse(Settings)
+    lines = {
+        (key, *place[2:]): line
+        for key, full in own.items()
+        for place, line in document.lines.items()
+        if place[:2] == ("config", full)
+    }
+    data = {key: _unsealed(config[full]) for key, full in own.items()}
+    if data.get("gatewayKey") not in {None, "", SEALED}:
+        document.fail(
+            "'gatewayKey' is in plain text; set it with: pulumi config set --secret gatewayKey",
+            "config",
+            own["gatewayKey"],
+        )
+    return Document(file, data, lines).parse(Settings)
+
+
+def _unsealed(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    """A value as it is, but a secret one, which only the engine can read, as a word."""
+    return SEALED if isinstance(value, dict) and value.keys() == {"secure"} else value
 
 
 def stacks(project: Path) -> list[str]:
