@@ -15,7 +15,7 @@ down: .venv/installed ## End that mesh and remove all that it has left
 	@$(BIN)/posture down
 
 test: lint browser ## Formatting, lint, types, and every test, on a real engine and a real mesh
-	$(BIN)/posture tools --install
+	$(BIN)/posture tools --install --for-tests
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 browser: .venv/installed # a Chromium that looks at the report: one that is there, Playwright's, or Debian's

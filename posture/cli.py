@@ -83,12 +83,14 @@ def status(stack: str, *, as_json: bool) -> None:
 
 @posture.command("tools")
 @click.option("--install", is_flag=True, help="Fetch or build those that are not there yet.")
+@click.option("--for-tests", is_flag=True, help="Also those that only this project's own tests need.")
 @json_option
-def list_tools(*, install: bool, as_json: bool) -> None:
+def list_tools(*, install: bool, for_tests: bool, as_json: bool) -> None:
     """List the tools that are used: name, version, origin, path."""
+    wanted = {**tools.TOOLS, **tools.TEST_TOOLS} if for_tests else tools.TOOLS
     if install:
-        tools.ensure(tools.TOOLS, console=err)
-    rows = tools.listing()
+        tools.ensure(wanted, console=err, tools=wanted)
+    rows = tools.listing(tools=wanted)
     if as_json:
         click.echo(json.dumps([dict(zip(("name", "version", "origin", "path"), row, strict=True)) for row in rows]))
     else:

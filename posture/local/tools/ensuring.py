@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import psutil
@@ -59,6 +60,8 @@ class _Getting:
         # On two cores one build keeps 1.6 to 1.9 of them busy: two at once gain 8 % at most, while all is
         # compiled, more with more cores or with sources to fetch first. So memory is what limits them.
         self.building = asyncio.Semaphore(max(1, psutil.virtual_memory().available // _BUILD_BYTES))
+        # Programs of one module are mostly made of the same packages: at once, each would compile them for itself.
+        self.modules: dict[Path | None, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def all(self) -> dict[str, InstalledTool]:
         async with self.board.shown(), asyncio.TaskGroup() as group:
@@ -100,7 +103,7 @@ class _Getting:
             return None
 
     async def built(self, tool: Tool) -> InstalledTool:
-        async with self.building:
+        async with self.modules[tool.module], self.building:
             go = await usable_go(tool)
             self.board.say(
                 f"{tool}: building it with Go {go.version}, once; takes {tool.build_time} on two cores, cold"

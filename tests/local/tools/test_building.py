@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
+import io
 import os
+import re
 import signal
 import subprocess
 import time
@@ -9,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 import pytest
+from rich.console import Console
 
 from posture.errors import InputError
-from posture.local.tools import InstalledTool, Origin, Tool, board, find
+from posture.local.tools import InstalledTool, Origin, Tool, board, ensure, find
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +116,13 @@ def test_two_processes_at_once_build_once(tiny: Tool, start: Starter, rewrite: W
     assert "another process is getting it; waiting" in said[1]
     assert "building it with Go" not in said[1]
     assert said[0].splitlines()[-1] == said[1].splitlines()[-1]
+
+
+def test_programs_of_one_module_are_built_one_after_the_other(tiny: Tool) -> None:
+    said = io.StringIO()
+    both = {"tiny": tiny, "other": dataclasses.replace(tiny, name="other")}
+    ensure(both, console=Console(file=said, width=300), tools=both)
+    assert re.findall(r"building it|built", said.getvalue()) == ["building it", "built", "building it", "built"]
 
 
 def test_a_log_shows_life_while_building(
