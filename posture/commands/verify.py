@@ -18,14 +18,14 @@ from posture.commands.output import show
 from posture.errors import InputError
 from posture.local.mesh import MeshError
 from posture.local.tokens import load_secrets
+from posture.local_stack import LocalStack
 from posture.model.entries import compile_entries
 from posture.model.matrix import UNKNOWN
 from posture.model.posture import available, load_posture
-from posture.report.verification_html import verification_html
 from posture.report.verification_json import verification_json
 from posture.report.verification_junit import verification_junit
 from posture.report.verification_text import verification_text
-from posture.stack import LocalStack, find_project
+from posture.stack import find_project
 from posture.verify.bundle import cleaned, cleaned_dump, write_bundle
 from posture.verify.drift import held_entries, posture_of
 from posture.verify.run import Subject
@@ -74,7 +74,7 @@ def verify(
     reports = {
         "json": lambda: verification_json(found),
         "junit": lambda: verification_junit(found),
-        "html": lambda: verification_html(found, subject.matrix),
+        "html": lambda: _html(found, subject),
     }
     show(verification_text(found), err="-" in files.values())
     for form, file in files.items():
@@ -171,6 +171,12 @@ def _progress() -> Iterator[_Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as shown:
         yield _Bar(shown)
+
+
+def _html(found: Verification, subject: Subject) -> str:
+    from posture.report.verification_html import verification_html  # noqa: PLC0415 - loads Jinja, 80 ms
+
+    return verification_html(found, subject.matrix)
 
 
 def _check_files(files: dict[str, str | None]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from posture.model.container import Container
 from posture.model.document import Document, NamedShape, Shape, nearest, read_document
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Service(Shape):
     versions: Annotated[tuple[Name, ...], Field(min_length=1)] = ("v1",)
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     """How the local target starts it; it finds its address and its upstreams in the environment."""
+    container: Container | None = None
     calls: tuple[Call, ...] = ()
 
 
@@ -56,6 +58,7 @@ class Client(Shape):
     """A caller with an identity in the mesh and no server of its own, such as a load generator."""
 
     calls: Annotated[tuple[Call, ...], Field(min_length=1)]
+    container: Container | None = None
 
 
 class Route(Shape):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application, Gateway
     from posture.model.posture import Grant, Permission, Posture
 
-__all__ = ["Entry", "Kind", "compile_entries"]
+__all__ = ["FILLED_IN", "Entry", "Kind", "compile_entries", "precedence"]
 
 Body = dict[str, Any]
 
@@ -54,13 +54,13 @@ class Entry:
 def compile_entries(application: Application, posture: Posture) -> tuple[Entry, ...]:
     """The entries that make a mesh enforce a posture; each stands after those that it relies on."""
     return (
-        Entry(Kind.PROXY_DEFAULTS, "global", {**_FILLED_IN, "AccessLogs": {}, "MutualTLSMode": "strict"}),
+        Entry(Kind.PROXY_DEFAULTS, "global", {**FILLED_IN[Kind.PROXY_DEFAULTS], "MutualTLSMode": "strict"}),
         Entry(Kind.MESH, "mesh", _mesh(posture)),
         *(
             Entry(Kind.SERVICE_DEFAULTS, name, _service_defaults(application, posture, name))
             for name in application.services
         ),
-        Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [_source("*", 5, action="deny")]}),
+        Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [_source("*", "*", action="deny")]}),
         *(
             Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(posture.grants, name)})
             for name in application.services
@@ -69,7 +69,12 @@ def compile_entries(application: Application, posture: Posture) -> tuple[Entry, 
     )
 
 
-_FILLED_IN: Body = {"Expose": {}, "MeshGateway": {}, "TransparentProxy": {}}
+_OF_PROXIES: Body = {"Expose": {}, "MeshGateway": {}, "TransparentProxy": {}}
+FILLED_IN: dict[Kind, Body] = {
+    Kind.PROXY_DEFAULTS: {**_OF_PROXIES, "AccessLogs": {}},
+    Kind.SERVICE_DEFAULTS: _OF_PROXIES,
+}
+"""Fields that Consul answers with although nobody has set them."""
 
 
 def _mesh(posture: Posture) -> Body:
@@ -94,7 +99,7 @@ def _mesh(posture: Posture) -> Body:
 def _service_defaults(application: Application, posture: Posture, name: str) -> Body:
     limits = posture.limits.get(name)
     limited = {"MaxInboundConnections": limits.max_inbound_connections} if limits else {}
-    return {**_FILLED_IN, "Protocol": application.services[name].protocol, **limited}
+    return {**FILLED_IN[Kind.SERVICE_DEFAULTS], "Protocol": application.services[name].protocol, **limited}
 
 
 def _sources(grants: Iterable[Grant], destination: str) -> list[Body]:
@@ -104,18 +109,22 @@ def _sources(grants: Iterable[Grant], destination: str) -> list[Body]:
         if grant.destination == destination:
             permissions.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
     named = [
-        _source(name, 9, permissions=allowed) if allowed else _source(name, 9, action="allow")
+        _source(name, destination, permissions=allowed) if allowed else _source(name, destination, action="allow")
         for name, allowed in sorted(permissions.items())
     ]
-    return [*named, _source("*", 8, action="deny")]
+    return [*named, _source("*", destination, action="deny")]
 
 
-def _source(name: str, precedence: int, **rule: object) -> Body:
-    """A source; the figures of precedence are Consul's (`computeIntentionPrecedence`)."""
+def precedence(source: str, destination: str) -> int:
+    """The figure that Consul gives an intention (`computeIntentionPrecedence`): the higher one decides."""
+    return {(False, False): 9, (True, False): 8, (False, True): 6, (True, True): 5}[source == "*", destination == "*"]
+
+
+def _source(name: str, destination: str, **rule: object) -> Body:
     return {
         "Name": name,
         "Type": "consul",
-        "Precedence": precedence,
+        "Precedence": precedence(name, destination),
         **{key.capitalize(): value for key, value in rule.items()},
     }
 

@@ -8,23 +8,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import yaml
 from pydantic import Field, StringConstraints
 
 from posture.errors import InputError
 from posture.model.application import Application, Port, load_application
-from posture.model.document import Document, Shape, nearest, read_document
+from posture.model.cluster import ClusterSettings
+from posture.model.document import Document, nearest, read_document
 from posture.model.posture import Posture, load_posture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Settings", "read_settings", "settings_from", "stacks"]
+__all__ = ["SEALED", "Settings", "consul_host", "consul_url", "read_settings", "settings_from", "stacks", "target_of"]
+
+SEALED = "[secret]"
+"""Stands for a secret value, which only the engine can read."""
 
 
-class Settings(Shape):
+def consul_host(network: str) -> str:
+    """The address that the Consul of a local target's network is bound to."""
+    return f"{network}.0.1"
+
+
+def consul_url(network: str) -> str:
+    """The URL of its HTTP API, and of its UI below `/ui`."""
+    return f"http://{consul_host(network)}:8500"
+
+
+class Settings(ClusterSettings):
     """The values of a stack's configuration, keyed in files as ``consul-posture:KEY``."""
 
-    target: Literal["local"] = "local"
+    target: Literal["local", "kubernetes"] = "local"
     application: str = "bookinfo"
     posture: str = "layered-allow"
     through: str = ""
@@ -34,7 +49,7 @@ class Settings(Shape):
     @property
     def consul_address(self) -> str:
         """The URL of the local target's Consul: its HTTP API, and its UI below `/ui`."""
-        return f"http://{self.local_network}.0.1:8500"
+        return consul_url(self.local_network)
 
     @property
     def entrance(self) -> str:
@@ -51,8 +66,11 @@ class Settings(Shape):
         if self.application not in known:
             raise InputError(f"no application '{self.application}'; {nearest(self.application, known)}")
         application = load_application(project / "apps" / f"{self.application}.yaml")
-        gateway = application.gateway.model_copy(update={"port": self.gateway_port})
+        changes = {"port": self.gateway_port, "hostname": self.gateway_hostname or application.gateway.hostname}
+        gateway = application.gateway.model_copy(update=changes)
         application = application.model_copy(update={"gateway": gateway})
+        if self.target == "kubernetes":
+            self.check_cluster(project, application)
         posture = load_posture(project / "stacks", self.posture, application)
         return application, posture.through(self.through) if self.through else posture
 
@@ -72,17 +90,52 @@ def read_settings(project: Path, stack: str) -> Settings:
     Raises:
         InputError: No such stack, or a key or value that can't be, by file and line.
     """
+    _check_stack(project, stack)
     file = project / f"Pulumi.{stack}.yaml"
-    if stack not in stacks(project):
-        message = f"no stack '{stack}'; {nearest(stack, stacks(project))}; a new one is a copy of Pulumi.dev.yaml"
-        raise InputError(f"{message} with a localNetwork and a gatewayPort of its own")
     document = read_document(file)
     config = document.data.get("config") or {}
     if not isinstance(config, dict):
         document.fail("'config' must be a map; write 'key: value' lines below it", "config")
     own = {key.removeprefix("consul-posture:"): key for key in config if str(key).startswith("consul-posture:")}
-    lines: dict[tuple[str | int, ...], int] = {(key,): document.lines["config", full] for key, full in own.items()}
-    return Document(file, {key: config[full] for key, full in own.items()}, lines).parse(Settings)
+    lines = {
+        (key, *place[2:]): line
+        for key, full in own.items()
+        for place, line in document.lines.items()
+        if place[:2] == ("config", full)
+    }
+    data = {key: _unsealed(config[full]) for key, full in own.items()}
+    if data.get("gatewayKey") not in {None, "", SEALED}:
+        document.fail(
+            "'gatewayKey' is in plain text; set it with: pulumi config set --secret gatewayKey",
+            "config",
+            own["gatewayKey"],
+        )
+    return Document(file, data, lines).parse(Settings)
+
+
+def _unsealed(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    """A value as it is, but a secret one, which only the engine can read, as a word."""
+    return SEALED if isinstance(value, dict) and value.keys() == {"secure"} else value
+
+
+def target_of(project: Path, stack: str) -> str:
+    """A stack's target, even where its other settings can't be read; `local` where nothing else is said.
+
+    Raises:
+        InputError: No such stack.
+    """
+    _check_stack(project, stack)
+    try:
+        config = yaml.safe_load((project / f"Pulumi.{stack}.yaml").read_text())["config"]
+        return str(config.get("consul-posture:target", "local"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return "local"
+
+
+def _check_stack(project: Path, stack: str) -> None:
+    if stack not in stacks(project):
+        message = f"no stack '{stack}'; {nearest(stack, stacks(project))}; a new one is a copy of Pulumi.dev.yaml"
+        raise InputError(f"{message} with a localNetwork and a gatewayPort of its own")
 
 
 def stacks(project: Path) -> list[str]:

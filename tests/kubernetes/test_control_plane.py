@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import eventually
 from tests.kubernetes.control_plane import ControlPlane
-from tests.waiting import until
 
 pytestmark = pytest.mark.kubernetes
 
@@ -79,7 +79,7 @@ def test_a_namespace_is_deleted_with_all_that_is_in_it(control_plane: ControlPla
 
 def test_the_audit_log_tells_who_wrote_what(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.kubectl("create", "configmap", "audited", "--from-literal=a=b", "-n", namespace)
-    (event,) = until(
+    (event,) = eventually(
         lambda: [
             each
             for each in control_plane.audit()
@@ -125,7 +125,7 @@ def test_nothing_of_it_is_left_when_its_test_run_is_killed(
         pids = json.loads(run.stdout.readline())
         assert all(map(alive, pids))
         run.kill()
-    until(lambda: not any(map(alive, pids)), 5)
+    eventually(lambda: not any(map(alive, pids)), seconds=5)
 
 
 def test_a_program_that_dies_at_once_is_told_with_its_own_words(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import eventually
 from tests.kubernetes.consul_k8s import consul_k8s
 from tests.kubernetes.stand_ins import Object, Resource, StandIn, Write
-from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,7 @@ def test_a_config_entry_whose_controller_is_gone_stays_until_one_is_back(
     time.sleep(0.5)
     assert inside.has("servicedefaults/details")
     with consul_k8s(control_plane, finalizers=False):
-        until(lambda: not inside.has("servicedefaults/details"))
+        eventually(lambda: not inside.has("servicedefaults/details"))
 
 
 def test_without_finalizers_a_config_entry_is_synced_all_the_same(
@@ -134,7 +134,7 @@ def test_a_gateway_and_its_route_are_programmed_and_can_be_deleted(inside: Names
     inside("wait", "--for=condition=Accepted", "--timeout=10s", "gatewayclass/details")
     for condition in ("Accepted", "Programmed", "Synced"):
         inside("wait", f"--for=condition={condition}", "--timeout=10s", "gateway/details")
-    (parent,) = until(lambda: inside.get("httproute/details").get("status", {}).get("parents"))
+    (parent,) = eventually(lambda: inside.get("httproute/details").get("status", {}).get("parents"))
     assert parent["parentRef"]["name"] == "details"
     assert {(each["type"], each["status"], each["observedGeneration"]) for each in parent["conditions"]} == {
         ("Accepted", "True", 1),
@@ -150,14 +150,14 @@ def test_a_gateway_and_its_route_are_programmed_and_can_be_deleted(inside: Names
 def test_a_deployment_becomes_available_and_its_service_gets_endpoints(inside: Namespace) -> None:
     inside.apply(DEPLOYMENT, SERVICE)
     inside("rollout", "status", "deployment/details", "--timeout=20s")
-    until(lambda: len(ready_addresses(inside)) == 2)
+    eventually(lambda: len(ready_addresses(inside)) == 2, seconds=30)
     inside.apply({**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "replicas": 0}})
-    until(lambda: not inside.has("pods"))
+    eventually(lambda: not inside.has("pods"), seconds=30)
 
 
 def test_without_a_node_a_deployment_is_not_available(inside: Namespace) -> None:
     inside.apply(DEPLOYMENT)
-    until(lambda: inside.has("pods"))
+    eventually(lambda: inside.has("pods"))
     assert inside.get("deployment/details")["status"].get("availableReplicas", 0) == 0
 
 
@@ -172,5 +172,5 @@ def test_an_error_of_a_stand_in_is_not_swallowed(control_plane: ControlPlane, in
     stand_in = StandIn(control_plane, "stand-in:test", {Resource("/api/v1", "configmaps"): react})
     inside("create", "configmap", "one")
     with pytest.raises(ExceptionGroup) as told, stand_in:
-        until(lambda: seen)
+        eventually(lambda: seen)
     assert told.group_contains(RuntimeError, match="no such thing")
