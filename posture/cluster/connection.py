@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 __all__ = ["ApiResource", "Connection", "UnreachableError", "connect"]
 
 _PATIENCE = urllib3.Timeout(connect=5, read=30)  # seconds
+# A server that doesn't answer is said at once; one that asks to come back later, as with kinds just defined, is obeyed.
+_RETRIES = urllib3.Retry(
+    connect=0,
+    read=0,
+    redirect=0,
+    other=0,
+    status=5,
+    status_forcelist=[429],
+    raise_on_status=False,
+    allowed_methods=None,
+    backoff_factor=0.2,
+)
 _FIRST_ERROR, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 400, 401, 403, 404
 
 
@@ -101,7 +113,11 @@ class Connection:
         try:
             self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
             answer = self.api.rest_client.pool_manager.request(
-                *(method, url), body=json.dumps(body) if body else None, headers=headers, timeout=_PATIENCE
+                *(method, url),
+                body=json.dumps(body) if body else None,
+                headers=headers,
+                timeout=_PATIENCE,
+                retries=_RETRIES,
             )
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             words = str(error).rpartition(": ")[2].strip("'\" )") or type(error).__name__
@@ -138,7 +154,6 @@ def connect(context: str, kubeconfig: str = "") -> Connection:
     file = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     paths = os.pathsep.join(str(Path(part).expanduser()) for part in file.split(os.pathsep))
     settings = client.Configuration()
-    settings.retries = False  # a server that doesn't answer is said at once
     try:
         merged = KubeConfigMerger(paths).config  # type: ignore[no-untyped-call]  # it has no types
         if merged is None:
