@@ -13,6 +13,7 @@ from posture.local import tools
 from tests.kubernetes.consul_k8s import consul_k8s as stand_in_for_consul_k8s
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.node import node as stand_in_for_node
+from tests.kubernetes.pulumi_stack import Stack, make_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,3 +68,13 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", name)
     yield name
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def stack(tmp_path: Path, pulumi: Path, control_plane: ControlPlane, namespace: str) -> Iterator[Stack]:
+    """A Pulumi project that declares objects in that namespace, as an administrator."""
+    provider = {"kubeconfig": str(control_plane.kubeconfig), "context": control_plane.context, "namespace": namespace}
+    made = make_stack(tmp_path, pulumi, provider)
+    yield made
+    made.declare()
+    made.up()
