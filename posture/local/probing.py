@@ -20,7 +20,8 @@ from posture.local.consul import Consul
 from posture.local.envoy import admin
 from posture.local.errors import MeshError
 from posture.local.instances import SIDECAR_PORT
-from posture.model.entries import Kind
+from posture.model.entries import OTHER_KINDS, Kind
+from posture.verify.attempts import attempt, get
 from posture.verify.target import Endpoint
 
 if TYPE_CHECKING:
@@ -31,17 +32,12 @@ if TYPE_CHECKING:
     from posture.local.layout import Layout
     from posture.local.mesh import Mesh
     from posture.model.access import Arrival, Request
+    from posture.verify.attempts import Attempt
 
 __all__ = ["Answer", "LocalTarget"]
 
 _UPSTREAM_TIME = "x-envoy-upstream-service-time"
 """Envoy's router adds it to what comes from upstream, and to nothing that Envoy answers by itself."""
-
-_OTHER_KINDS = (
-    *("service-router", "service-splitter", "service-resolver", "exported-services", "sameness-group"),
-    *("ingress-gateway", "terminating-gateway", "tcp-route", "inline-certificate", "jwt-provider"),
-)
-"""Kinds of config entry that no posture consists of. Consul itself makes the remaining one, `bound-api-gateway`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +76,19 @@ class LocalTarget:
         self.context = cache(self._make_context)
         self.entrance_context = cache(self._make_entrance_context)
 
+    @property
+    def near(self) -> LocalTarget:
+        """This: all its sockets can be reached."""
+        return self
+
+    @property
+    def unread(self) -> None:
+        """Nothing: all entries can be read."""
+
+    def instances(self, service: str) -> list[str]:
+        """The names of a service's instances."""
+        return [each.name for each in self._instances(service)]
+
     def ask(self, request: Request) -> list[Answer]:
         """Send a request straight to the sidecar of each instance of its destination."""
         context = self.context(request.source)
@@ -96,6 +105,14 @@ class LocalTarget:
         headers = {"Host": f"{host}:{port}", **arrival.headers}
         return _send(self.entrance_context(), arrival.method, f"https://{address}:{port}{arrival.path}", headers, host)
 
+    def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:
+        """GET a path of each of a service's sidecars without a certificate, in plain text and over TLS."""
+        return [
+            (f"{endpoint.instance} {how}", attempt(endpoint, get(path, service), context))
+            for endpoint in self.sidecars(service)
+            for how, context in (("in plain text", None), ("over TLS", self.context(None)))
+        ]
+
     def sidecars(self, service: str) -> list[Endpoint]:
         """Where the sidecars of a service's instances take mesh traffic."""
         return [Endpoint(each.name, each.address, SIDECAR_PORT) for each in self._instances(service)]
@@ -111,7 +128,7 @@ class LocalTarget:
     def entries(self) -> list[dict[str, Any]]:
         """All config entries that Consul holds, but those that it makes itself."""
         with Consul(self._layout.consul_address, self._mesh.operator_token()) as consul:
-            return [entry for kind in (*Kind, *_OTHER_KINDS) for entry in consul.call("GET", f"/config/{kind}")]
+            return [entry for kind in (*Kind, *OTHER_KINDS) for entry in consul.call("GET", f"/config/{kind}")]
 
     def envoy(self, instance: str, path: str) -> str | None:
         """What an Envoy's admin API answers to a GET."""

@@ -96,7 +96,7 @@ def _observed(cell: Cell, seen: Observation, target: Target) -> ObservedCell:
     words = [_words(answer, agrees=seen.agrees) for answer in seen.answers]
     if len(set(words)) == 1:
         return ObservedCell(cell, words[0], agrees=seen.agrees)
-    names = [endpoint.instance for endpoint in target.sidecars(cell.destination)]
+    names = target.instances(cell.destination)
     each = ", ".join(f"{name}: {word}" for name, word in zip(names, words, strict=True))
     return ObservedCell(cell, each, agrees=seen.agrees)
 

@@ -30,8 +30,8 @@ def opening_findings(target: Target, application: Application) -> list[Finding]:
     Returns:
         One for each instance of a service, on its Envoy's inbound listeners; one on the entries that Consul holds.
     """
-    instances = [endpoint for name in application.services for endpoint in target.sidecars(name)]
-    return [*(_of_sidecar(target, endpoint.instance) for endpoint in instances), _permissive(target)]
+    instances = [instance for name in application.services for instance in target.instances(name)]
+    return [*(_of_sidecar(target, instance) for instance in instances), _permissive(target)]
 
 
 def _of_sidecar(target: Target, instance: str) -> Finding:
@@ -40,7 +40,7 @@ def _of_sidecar(target: Target, instance: str) -> Finding:
     if dump is None:
         return Finding(Section.MTLS, name, Outcome.NOT_MEASURED, expected, "its Envoy's admin API doesn't answer")
     listeners = list(_inbound(json.loads(dump)))
-    openings = [_try(instance, listener) for listener in listeners if not all(map(_insists, _chains(listener)))]
+    openings = [_try(target, instance, listener) for listener in listeners if not all(map(_insists, _chains(listener)))]
     if openings:
         return Finding(Section.MTLS, name, Outcome.FAILS, expected, "; ".join(openings))
     if not listeners:
@@ -84,7 +84,9 @@ def _endpoint(instance: str, listener: dict[str, Any]) -> Endpoint:
     return Endpoint(instance, address["address"], address["port_value"])
 
 
-def _try(instance: str, listener: dict[str, Any]) -> str:
+def _try(target: Target, instance: str, listener: dict[str, Any]) -> str:
+    if target.near is None:
+        return f"{listener['name']} takes anybody's traffic"
     endpoint = _endpoint(instance, listener)
     got = attempt(endpoint, get("/", instance))
     answer = f"answers plaintext: {got.words}" if got.reply is Reply.ANSWERED else f"plaintext to it: {got.words}"

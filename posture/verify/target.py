@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from posture.model.access import Arrival, Request
+    from posture.verify.attempts import Attempt
 
-__all__ = ["Answer", "Endpoint", "Target"]
+__all__ = ["Answer", "Endpoint", "NearTarget", "Target"]
 
 
 class Endpoint(NamedTuple):
@@ -42,13 +43,40 @@ class Answer(Protocol):
 
 
 class Target(Protocol):
-    """A running mesh."""
+    """A running mesh, and what can be asked of every one."""
+
+    @property
+    def near(self) -> NearTarget | None:
+        """The same mesh, where its sockets can be reached from here."""
+
+    def instances(self, service: str) -> Sequence[str]:
+        """The names of a service's instances, in the order in which `ask` asks them."""
 
     def ask(self, request: Request) -> Sequence[Answer]:
         """Send a request to each instance of its destination as its source, each on a fresh connection."""
 
     def enter(self, arrival: Arrival) -> Answer:
         """Send a request to the gateway, as a visitor; without a host, to `localhost`."""
+
+    def knock(self, service: str, path: str) -> Sequence[tuple[str, Attempt]]:
+        """GET a path of each of a service's sidecars as a process without a certificate; with words on each attempt."""
+
+    def entries(self) -> Sequence[dict[str, Any]]:
+        """All config entries that Consul holds, of every kind that says what the mesh does, in the API's JSON."""
+
+    @property
+    def unread(self) -> str | None:
+        """Why some of these entries can't be had, and which; None if all are."""
+
+    def envoy(self, instance: str, path: str) -> str | None:
+        """What the admin API of an instance's Envoy, or of the gateway's, answers to a GET; None without an answer."""
+
+    def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
+        """Fortio's JSON result of `fortio load OPTIONS` with a client's identity, through its own sidecar."""
+
+
+class NearTarget(Target, Protocol):
+    """A mesh on this machine, at which any bytes can be thrown."""
 
     def context(self, source: str | None) -> ssl.SSLContext:
         """A TLS context that trusts the mesh's CA and bears the source's certificate; none for None."""
@@ -64,12 +92,3 @@ class Target(Protocol):
 
     def entrance(self) -> Endpoint:
         """Where the gateway takes visitors."""
-
-    def entries(self) -> Sequence[dict[str, Any]]:
-        """All config entries that Consul holds, of every kind that says what the mesh does, in the API's JSON."""
-
-    def envoy(self, instance: str, path: str) -> str | None:
-        """What the admin API of an instance's Envoy, or of the gateway's, answers to a GET; None without an answer."""
-
-    def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
-        """Fortio's JSON result of `fortio load OPTIONS` with a client's identity, through its own sidecar."""

@@ -14,14 +14,13 @@ from posture.model.application import load_application
 from posture.model.entries import Kind, compile_entries
 from posture.model.matrix import UNKNOWN
 from posture.model.posture import load_posture
+from posture.verify.attempts import Attempt, attempt, get
 from posture.verify.findings import Finding, Outcome
 from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
 from posture.verify.target import Endpoint
 
 if TYPE_CHECKING:
-    import ssl
-
     from posture.verify.target import Target
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +53,15 @@ class Mesh:
     def enter(self, arrival: Arrival) -> Answer:
         return Answer(min(self.access.enter(arrival, name).status or 599 for name in APPLICATION.services))
 
-    def sidecars(self, service: str) -> list[Endpoint]:
-        return [Endpoint(f"{service}-v1", "127.0.0.1", 9)]
+    @property
+    def near(self) -> Mesh:
+        return self
 
-    def context(self, _source: str | None) -> ssl.SSLContext | None:
-        return None
+    def instances(self, service: str) -> list[str]:
+        return [f"{service}-v1"]
+
+    def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:
+        return [(f"{service}-v1", attempt(Endpoint(f"{service}-v1", "127.0.0.1", 9), get(path, service)))]
 
     def entries(self) -> list[dict[str, Any]]:
         return [{"Kind": each.kind, "Name": each.name, **each.body} for each in self.access.entries]
