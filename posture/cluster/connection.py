@@ -84,6 +84,10 @@ class Connection:
         """The answer to a POST."""
         return self._call("POST", path, body, query) or {}
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer to a PATCH, a strategic merge; None where there is nothing."""
+        return self._call("PATCH", path, body)
+
     def delete(self, path: str) -> None:
         """Delete an object, if it is there."""
         self._call("DELETE", path)
@@ -109,7 +113,8 @@ class Connection:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any] | None:
         url = f"{self.api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": content}
         try:
             self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
             answer = self.api.rest_client.pool_manager.request(

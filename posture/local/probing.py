@@ -10,7 +10,6 @@ import json
 import ssl
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from posture.local.envoy import admin
 from posture.local.errors import MeshError
 from posture.local.instances import SIDECAR_PORT
 from posture.model.entries import OTHER_KINDS, Kind
+from posture.verify.answers import UPSTREAM_TIME, Answer
 from posture.verify.attempts import attempt, get
 from posture.verify.target import Endpoint
 
@@ -35,27 +35,6 @@ if TYPE_CHECKING:
     from posture.verify.attempts import Attempt
 
 __all__ = ["Answer", "LocalTarget"]
-
-_UPSTREAM_TIME = "x-envoy-upstream-service-time"
-"""Envoy's router adds it to what comes from upstream, and to nothing that Envoy answers by itself."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: an HTTP status with the beginning of its body, or, without a status, the error's own words.
-
-    ``passed_on`` says that the proxy which was asked had the answer from further on.
-    """
-
-    status: int | None
-    words: str
-    passed_on: bool = False
-
-    @property
-    def denied(self) -> bool:
-        """Whether Envoy's RBAC filter refused; an application's own 403 has other words."""
-        return self.status == httpx.codes.FORBIDDEN and self.words.startswith("RBAC: access denied")
-
 
 class LocalTarget:
     """A local mesh as `posture.verify` asks it: requests under real identities, each on a connection of its own.
@@ -178,4 +157,4 @@ def _send(context: ssl.SSLContext, method: str, url: str, headers: Mapping[str, 
             answer = client.request(method, url, headers=headers, extensions={"sni_hostname": name} if name else {})
     except httpx.TransportError as error:
         return Answer(None, str(error) or type(error).__name__)
-    return Answer(answer.status_code, answer.text[:100], _UPSTREAM_TIME in answer.headers)
+    return Answer(answer.status_code, answer.text[:100], UPSTREAM_TIME in answer.headers)
