@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 import urllib3
-import yaml
-from kubernetes import client
-from kubernetes.config.config_exception import ConfigException
-from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+from kubernetes.client.exceptions import ApiException
 
+from posture.cluster.kubeconfig import KubeconfigError, client_of, default_files, read_kubeconfig
 from posture.errors import InputError
 from posture.model.document import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from kubernetes.client.api_client import ApiClient
 
 __all__ = ["ApiResource", "Connection", "UnreachableError", "connect"]
 
@@ -71,7 +71,7 @@ class Connection:
         InputError: By any request that the server refuses; with its own words.
     """
 
-    def __init__(self, api: client.ApiClient, context: str) -> None:
+    def __init__(self, api: ApiClient, context: str) -> None:
         self.api = api
         self.context = context
         self.resources = cache(self._resources)
@@ -119,7 +119,7 @@ class Connection:
                 timeout=_PATIENCE,
                 retries=_RETRIES,
             )
-        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             words = str(error).rpartition(": ")[2].strip("'\" )") or type(error).__name__
             message = f"the cluster of context '{self.context}' does not answer at {self.api.configuration.host}"
             raise UnreachableError(f"{message} ({words}); check that it runs and can be reached from here") from None
@@ -151,19 +151,15 @@ def connect(context: str, kubeconfig: str = "") -> Connection:
     Raises:
         InputError: No such file, or no such context in it.
     """
-    file = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    paths = os.pathsep.join(str(Path(part).expanduser()) for part in file.split(os.pathsep))
-    settings = client.Configuration()
+    files = [Path(kubeconfig).expanduser()] if kubeconfig else default_files(os.environ)
+    where = os.pathsep.join(map(str, files))
     try:
-        merged = KubeConfigMerger(paths).config  # type: ignore[no-untyped-call]  # it has no types
-        if merged is None:
-            raise InputError(f"there is no kubeconfig at {file}; set 'kubeconfig' or $KUBECONFIG")
-        names = [each["name"] for each in merged.value.get("contexts") or ()]
+        config = read_kubeconfig(files)
+        if not config:
+            raise InputError(f"there is no kubeconfig at {where}; set 'kubeconfig' or $KUBECONFIG")
+        names = [each["name"] for each in config.get("contexts") or ()]
         if context not in names:
-            raise InputError(f"no context '{context}' in {file}; {nearest(context, names)}")
-        loader = KubeConfigLoader(config_dict=merged.value, active_context=context)  # type: ignore[no-untyped-call]
-        loader.load_and_set(settings)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        words = " ".join(str(error).split())
-        raise InputError(f"{file} is no kubeconfig that can be used ({words}); check it, or set 'kubeconfig'") from None
-    return Connection(client.ApiClient(settings), context)
+            raise InputError(f"no context '{context}' in {where}; {nearest(context, names)}")
+        return Connection(client_of(config, context), context)
+    except KubeconfigError as error:
+        raise InputError(f"the kubeconfig can't be used: {error}; check it, or set 'kubeconfig'") from None

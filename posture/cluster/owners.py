@@ -27,5 +27,5 @@ def owner_of(manifest: Manifest, stack: str) -> str | None:
     if _ARGO_INSTANCE in annotations:
         return f"Argo CD application {annotations[_ARGO_INSTANCE].partition(':')[0]}"
     managers = [each for each in metadata.get("managedFields") or () if not each.get("subresource")]
-    first = min(managers, key=lambda each: str(each.get("time", "")), default={})  # controllers come after it
-    return first.get("manager", "somebody else")
+    managers.sort(key=lambda each: str(each.get("time", "")))  # controllers come after whoever has made it
+    return str(managers[0]["manager"]) if managers else "somebody else"
