@@ -68,7 +68,8 @@ def _grid(cells: Iterable[ObservedCell], sources: Sequence[str]) -> Table:
 def _square(each: ObservedCell) -> Text:
     """The two answers; of words beside a status, or instead of one, there is more in the list below."""
     found = _STATUS.match(str(each.observed))
-    shown = _UNASKED if each.outcome is Outcome.NOT_MEASURED else found.group() if found else "none"
+    words = found.group() if found else str(each.observed) if each.agrees else "none"
+    shown = _UNASKED if each.outcome is Outcome.NOT_MEASURED else words
     style = _STYLES[each.outcome] or ("green" if each.cell.allowed else "dim")
     return Text(f"{'✓' if each.cell.allowed else '·'} {shown}", style)
 
