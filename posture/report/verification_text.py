@@ -100,10 +100,15 @@ def _sections(findings: Iterable[Finding]) -> Table:
 
 
 def _listed(findings: Iterable[Finding]) -> Table:
+    """What a line has in common with the one before is not said again."""
     table = _table()
+    section = expected = ""
     for each in findings:
         sign = Text(_SIGNS[each.outcome], _STYLES[each.outcome])
-        table.add_row(sign, each.section.value, Text(each.name), Text(each.expected, "dim"), Text(each.observed))
+        again = each.section.value == section, (each.section.value, each.expected) == (section, expected)
+        section, expected = each.section.value, each.expected
+        shown = "" if again[0] else section, Text("" if again[1] else expected, "dim")
+        table.add_row(sign, shown[0], Text(each.name), shown[1], Text(each.observed))
     return table
 
 

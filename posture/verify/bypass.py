@@ -110,13 +110,26 @@ def _findings(results: Iterable[tuple[str, Tried]]) -> Iterator[Finding]:
 
 
 def _observed(group: list[Tried], worst: Outcome) -> str:
-    """All attempts by what they met with; where it isn't well, the first of those that are the reason."""
+    """All attempts by what they met with; where it isn't well, those that are the reason by what came of them.
+
+    An attempt that came to the same at several instances is named once, with all of them.
+    """
     if worst is Outcome.HOLDS:
         counts = Counter(each.met for each in group)
         return ", ".join(f"{times} {met}" for met, times in counts.items())
-    reasons = [each.words for each in group if each.outcome is worst]
-    more = [f"and {len(reasons) - _SHOWN} more"] if len(reasons) > _SHOWN else []
-    return "; ".join([*reasons[:_SHOWN], *more])
+    reasons: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    wrong = [each for each in group if each.outcome is worst]
+    for came, what in dict.fromkeys((each.came, each.what) for each in wrong):
+        instances = tuple(dict.fromkeys(each.instance for each in wrong if (each.came, each.what) == (came, what)))
+        reasons.setdefault((came, instances), []).append(what)
+    return "; ".join(
+        f"{came} at {', '.join(instances)}: {_listed(whats)}" for (came, instances), whats in reasons.items()
+    )
+
+
+def _listed(whats: list[str]) -> str:
+    more = f" and {len(whats) - _SHOWN} more" if len(whats) > _SHOWN else ""
+    return ", ".join(whats[:_SHOWN]) + more
 
 
 def _unmeasured(name: str, why: str) -> Finding:

@@ -30,12 +30,14 @@ _FIRST_ERROR = 400
 
 
 class Tried(NamedTuple):
-    """One attempt; ``words`` say what was tried and what came back."""
+    """One attempt at an instance: what was tried, and in words what came of it, with the model's answer."""
 
     family: str
     outcome: Outcome
     met: Met
-    words: str
+    what: str
+    instance: str
+    came: str
 
 
 @dataclass
@@ -67,7 +69,8 @@ class Door:
         """Every disguise, then every way to smuggle; only a word where nobody answers at all."""
         hello = self._ask(self._plain(self.ground.forbidden))
         if met(hello)[0] is Met.SILENCE:
-            yield Tried(PLAINLY, Outcome.NOT_MEASURED, Met.SILENCE, f"{self.endpoint.instance}: {_words(hello)}")
+            plain = str(self.ground.forbidden)
+            yield Tried(PLAINLY, Outcome.NOT_MEASURED, Met.SILENCE, plain, self.endpoint.instance, _words(hello))
             return
         identity = f"{hello.peer.rpartition('/')[0]}/{self.ground.admitted}"
         for disguise in disguises(self.ground, self.host, identity):
@@ -84,9 +87,8 @@ class Door:
             if answer is Met.ANSWERED and before is not None and self.witness() == before:
                 answer = Met.REFUSED
         outcome = judge(answer, allowed=allowed, plain=disguise.family == PLAINLY)
-        wanted = "allowed" if allowed else "denied"
-        said = f"{disguise} at {self.endpoint.instance}: {answer}, {words}; the model: {wanted}"
-        return Tried(disguise.family, outcome, answer, said)
+        came = f"{answer} ({words}) where the model {'allows' if allowed else 'denies'}"
+        return Tried(disguise.family, outcome, answer, str(disguise), self.endpoint.instance, came)
 
     def _smuggle(self) -> Iterator[Tried]:
         next_one = self._plain(self.ground.permitted or self.ground.forbidden)
@@ -95,14 +97,14 @@ class Door:
             found = self._ask(each.data, MOST_ANSWERS)
             answers = met(found)
             outcome = judge_smuggle(answers, outer_allowed=self.ground.permitted is not None)
-            said = f"{each.words} at {self.endpoint.instance}: {_words(found)}"
+            came = _words(found)
             if outcome is Outcome.HOLDS and answers[0] is Met.ANSWERED:
                 after = self._ask(next_one)
                 if met(after)[0] is Met.SILENCE:
                     outcome = Outcome.NOT_MEASURED
                 elif _differs(after, usual):
-                    outcome, said = Outcome.FAILS, f"{said}; who came next got {_words(after)}"
-            yield Tried(FAMILY, outcome, answers[0], said)
+                    outcome, came = Outcome.FAILS, f"{came}, and who came next got {_words(after)}"
+            yield Tried(FAMILY, outcome, answers[0], each.words, self.endpoint.instance, came)
 
     def _plain(self, plain: Plain) -> bytes:
         return request_bytes(plain.method, plain.path, [("Host", self.host), *plain.headers])
