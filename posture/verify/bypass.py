@@ -13,7 +13,7 @@ from posture.verify.grounds import entrance_grounds, sidecar_grounds
 from posture.verify.places import count, give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from posture.model.access import Access
     from posture.model.application import Application
@@ -55,9 +55,31 @@ def bypass_findings(target: Target, application: Application, access: Access) ->
         door = _entrance(target, application, access, ground)
         label = f"visitor → {ground.caller} → {ground.destination}"
         results += [(label, tried) for tried in door.try_everything()]
+    results += _malformed(target, application, access, by_instance, entrance.found)
     _give_back(target, application, access)
     blind = [_unmeasured(*words.split(": ", 1)) for words in (*sidecars.blind, *entrance.blind)]
     return [*_findings(results), *blind]
+
+
+def _malformed(
+    target: Target,
+    application: Application,
+    access: Access,
+    by_instance: Mapping[Endpoint, list[Ground]],
+    entrance: list[Ground],
+) -> list[tuple[str, Tried]]:
+    """What takes a second to be refused: once at each place, at all of them side by side."""
+    doors = [
+        (f"{ground.caller} → {ground.destination}", _sidecar(target, access, ground, endpoint))
+        for endpoint, (ground, *_) in by_instance.items()
+    ]
+    doors += [
+        (f"visitor → {ground.caller} → {ground.destination}", _entrance(target, application, access, ground))
+        for ground in entrance[:1]
+    ]
+    with ThreadPoolExecutor(max(len(doors), 1)) as pool:
+        tried = pool.map(lambda door: [(door[0], each) for each in door[1].try_malformed_http2()], doors)
+        return [each for found in tried for each in found]
 
 
 def _give_back(target: Target, application: Application, access: Access) -> None:
