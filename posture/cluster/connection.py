@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 import urllib3
-import yaml
-from kubernetes import client
-from kubernetes.config.config_exception import ConfigException
-from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+from kubernetes.client.exceptions import ApiException
 
+from posture.cluster.kubeconfig import KubeconfigError, client_of, default_files, read_kubeconfig
 from posture.errors import InputError
 from posture.model.document import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from kubernetes.client.api_client import ApiClient
 
 __all__ = ["ApiResource", "Connection", "UnreachableError", "connect"]
 
@@ -71,26 +71,32 @@ class Connection:
         InputError: By any request that the server refuses; with its own words.
     """
 
-    def __init__(self, api: client.ApiClient, context: str) -> None:
+    def __init__(self, api: ApiClient, context: str) -> None:
         self.api = api
         self.context = context
         self.resources = cache(self._resources)
 
     def get(self, path: str, **query: str) -> dict[str, Any] | None:
         """The answer to a GET; None where there is nothing."""
-        return self._call("GET", path, query=query)
+        found: dict[str, Any] | None = self._call("GET", path, query=query)
+        return found
 
     def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
         """The answer to a POST."""
-        return self._call("POST", path, body, query) or {}
+        return dict(self._call("POST", path, body, query) or {})
 
     def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer to a PATCH, a strategic merge; None where there is nothing."""
-        return self._call("PATCH", path, body)
+        found: dict[str, Any] | None = self._call("PATCH", path, body)
+        return found
 
     def delete(self, path: str) -> None:
         """Delete an object, if it is there."""
         self._call("DELETE", path)
+
+    def proxied(self, path: str, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+        """A list that a service behind the server answers to a GET with more headers; empty where there is nothing."""
+        return list(self._call("GET", path, headers=headers) or ())
 
     def version(self) -> tuple[int, int]:
         """The server's version, major and minor."""
@@ -110,28 +116,33 @@ class Connection:
         )
 
     def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
-    ) -> dict[str, Any] | None:
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - any JSON; None where there is nothing
         url = f"{self.api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
-        headers = {"Accept": "application/json", "Content-Type": content}
+        sent = {"Accept": "application/json", "Content-Type": content, **(headers or {})}
         try:
-            self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+            self.api.update_params_for_auth(sent, [], ["BearerToken"], path, method, None)
             answer = self.api.rest_client.pool_manager.request(
                 *(method, url),
                 body=json.dumps(body) if body else None,
-                headers=headers,
+                headers=sent,
                 timeout=_PATIENCE,
                 retries=_RETRIES,
             )
-        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             words = str(error).rpartition(": ")[2].strip("'\" )") or type(error).__name__
             message = f"the cluster of context '{self.context}' does not answer at {self.api.configuration.host}"
             raise UnreachableError(f"{message} ({words}); check that it runs and can be reached from here") from None
         if answer.status == _NOT_FOUND:
             return None
         try:
-            found = dict(json.loads(answer.data))
+            found = json.loads(answer.data)
         except ValueError:
             found = {"message": f"{method} {path} was answered by {answer.status} {answer.reason}"}
         if answer.status >= _FIRST_ERROR:
@@ -156,19 +167,15 @@ def connect(context: str, kubeconfig: str = "") -> Connection:
     Raises:
         InputError: No such file, or no such context in it.
     """
-    file = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    paths = os.pathsep.join(str(Path(part).expanduser()) for part in file.split(os.pathsep))
-    settings = client.Configuration()
+    files = [Path(kubeconfig).expanduser()] if kubeconfig else default_files(os.environ)
+    where = os.pathsep.join(map(str, files))
     try:
-        merged = KubeConfigMerger(paths).config  # type: ignore[no-untyped-call]  # it has no types
-        if merged is None:
-            raise InputError(f"there is no kubeconfig at {file}; set 'kubeconfig' or $KUBECONFIG")
-        names = [each["name"] for each in merged.value.get("contexts") or ()]
+        config = read_kubeconfig(files)
+        if not config:
+            raise InputError(f"there is no kubeconfig at {where}; set 'kubeconfig' or $KUBECONFIG")
+        names = [each["name"] for each in config.get("contexts") or ()]
         if context not in names:
-            raise InputError(f"no context '{context}' in {file}; {nearest(context, names)}")
-        loader = KubeConfigLoader(config_dict=merged.value, active_context=context)  # type: ignore[no-untyped-call]
-        loader.load_and_set(settings)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        words = " ".join(str(error).split())
-        raise InputError(f"{file} is no kubeconfig that can be used ({words}); check it, or set 'kubeconfig'") from None
-    return Connection(client.ApiClient(settings), context)
+            raise InputError(f"no context '{context}' in {where}; {nearest(context, names)}")
+        return Connection(client_of(config, context), context)
+    except KubeconfigError as error:
+        raise InputError(f"the kubeconfig can't be used: {error}; check it, or set 'kubeconfig'") from None

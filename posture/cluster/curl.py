@@ -71,7 +71,9 @@ class Answered:
         """As an attempt: answered, refused, or nothing that would tell."""
         if self.status:
             return Attempt(Reply.ANSWERED, f"HTTP {self.status}", self.status)
-        return Attempt(Reply.REFUSED if self.code in _CLOSED else Reply.NONE, self.error or f"curl ended with {self.code}")
+        return Attempt(
+            Reply.REFUSED if self.code in _CLOSED else Reply.NONE, self.error or f"curl ended with {self.code}"
+        )
 
 
 def written(requests: Iterable[Sent]) -> tuple[list[str], str]:
@@ -84,14 +86,14 @@ def written(requests: Iterable[Sent]) -> tuple[list[str], str]:
     return command, mark
 
 
-def read(output: str, mark: str) -> list[Answered]:
-    """What such a command has said, for each request that it came to.
+def read(output: str, mark: str, count: int) -> list[Answered]:
+    """What such a command has said of so many requests.
 
     Raises:
         ValueError: curl is too old, or it isn't curl.
     """
     parts = output.split(f"\n{mark}\n")
-    if len(parts) % 2 == 0:
+    if len(parts) != 2 * count + 1:
         raise ValueError(f"no answer of curl: {output[:200]!r}")
     return [_read(body, said) for body, said in zip(parts[::2], parts[1::2], strict=False)]
 
@@ -111,7 +113,11 @@ def _options(sent: Sent, mark: str) -> list[str]:
         *("--max-time", str(_TIMEOUT)),
         *method,
         # An empty value is written with a semicolon.
-        *(part for name, value in headers.items() for part in ("--header", f"{name}: {value}" if value else f"{name};")),
+        *(
+            part
+            for name, value in headers.items()
+            for part in ("--header", f"{name}: {value}" if value else f"{name};")
+        ),
         *sent.options,
         *("--write-out", f"\\n{mark}\\n{said}\\n{mark}\\n"),
         sent.url,

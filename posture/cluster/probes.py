@@ -49,7 +49,7 @@ def ensure_probe(connection: Connection, pod: Pod, image: str, mounts: Iterable[
         InputError: It may not be made, or does not start.
     """
     found = connection.get(pod.path()) or {}
-    names = [each["name"] for each in found.get("spec", {}).get("ephemeralContainers", ())]
+    names: list[str] = [each["name"] for each in found.get("spec", {}).get("ephemeralContainers", ())]
     running = [name for name in names if name.startswith(_NAME) and "running" in _state(found, name)]
     if running:
         return running[-1]
@@ -84,7 +84,7 @@ def wait_for(connection: Connection, path: str, container: str) -> dict[str, Any
         if "terminated" in state or waiting.get("reason", "").startswith(("ErrImage", "ImagePull", "InvalidImage")):
             break
         time.sleep(0.2)
-    details = next(iter(state.values()), {})
+    details: dict[str, Any] = next(iter(state.values()), {})
     words = f"{details.get('reason', 'it does not start')} {details.get('message', '')}".strip()
     raise InputError(f"container {container} of {path.rpartition('/')[2]}: {words}; set 'probeImage' to one with curl")
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "LocalTarget"]
 
+
 class LocalTarget:
     """A local mesh as `posture.verify` asks it: requests under real identities, each on a connection of its own.
 
