@@ -116,11 +116,6 @@ class LocalStack(Stack):
         """A posture's entries as Consul holds them here: as they are."""
         return entries
 
-    def proxies(self) -> list[str]:
-        """The names of all Envoys."""
-        mesh = self.mesh()
-        return [*(instance.name for instance in mesh.instances), mesh.gateway]
-
     def secrets(self) -> list[str]:
         """What must not get into an archive."""
         kept = load_secrets(self.layout.secrets)

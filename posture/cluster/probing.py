@@ -39,6 +39,7 @@ SIDECAR_PORT = 20000
 
 _ADMIN = "http://127.0.0.1:19000"
 _AT_ONCE = 8
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _GATEWAY_LABEL = "gateway.consul.hashicorp.com/name"
 
 
@@ -106,6 +107,10 @@ class ClusterTarget:
         """The names of a service's instances."""
         return [pod.instance for pod in self._pods[service]]
 
+    def proxies(self) -> list[str]:
+        """The names of all Envoys."""
+        return [name for name in self._asking if name != UNKNOWN]
+
     def ask(self, request: Request) -> list[Answer]:
         """Send a request to the sidecar of each instance of its destination, from a pod of its source."""
         source = request.source or ""
@@ -143,6 +148,12 @@ class ClusterTarget:
         ]
         answered = self._curl(self._asking[UNKNOWN], [sent for _, sent in ways])
         return [(words, each.attempt) for (words, _), each in zip(ways, answered, strict=True)]
+
+    def health_checks(self, instance: str) -> dict[int, str]:
+        """The HTTP probes of an instance's pod, as the injector has rewritten them."""
+        containers = self._asking[instance].pod.manifest["spec"]["containers"]
+        probes = [each.get(kind) or {} for each in containers for kind in _PROBES]
+        return {probe["httpGet"]["port"]: probe["httpGet"]["path"] for probe in probes if "httpGet" in probe}
 
     def entries(self) -> list[dict[str, Any]]:
         """All config entries that Consul holds, or what its custom resources say; see ``unread``."""

@@ -196,7 +196,7 @@ def _leave_bundle(opened: LocalStack | ClusterStack, subject: Subject, found: Ve
         "entries-compiled.json": cleaned(json.dumps(compiled, indent=1), secrets),
         "entries-held.json": cleaned(json.dumps(target.entries(), indent=1), secrets),
     }
-    for name in opened.proxies():
+    for name in target.proxies():
         dump = target.envoy(name, "/config_dump")
         parts[f"envoy/{name}.json"] = cleaned_dump(dump, secrets) if dump else "its admin API didn't answer\n"
     for name, log in opened.logs().items():

@@ -69,6 +69,10 @@ class LocalTarget:
         """The names of a service's instances."""
         return [each.name for each in self._instances(service)]
 
+    def proxies(self) -> list[str]:
+        """The names of all Envoys."""
+        return [*(each.name for each in self._mesh.instances), self._mesh.gateway]
+
     def ask(self, request: Request) -> list[Answer]:
         """Send a request straight to the sidecar of each instance of its destination."""
         context = self.context(request.source)
@@ -92,6 +96,10 @@ class LocalTarget:
             for endpoint in self.sidecars(service)
             for how, context in (("in plain text", None), ("over TLS", self.context(None)))
         ]
+
+    def health_checks(self, _instance: str) -> dict[int, str]:
+        """None: Consul itself checks a sidecar's port, and nothing behind it."""
+        return {}
 
     def sidecars(self, service: str) -> list[Endpoint]:
         """Where the sidecars of a service's instances take mesh traffic."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from posture.model.access import Arrival, Request
     from posture.verify.attempts import Attempt
@@ -52,6 +52,9 @@ class Target(Protocol):
     def instances(self, service: str) -> Sequence[str]:
         """The names of a service's instances, in the order in which `ask` asks them."""
 
+    def proxies(self) -> Sequence[str]:
+        """The names of all instances that have an Envoy: those of services, the clients, the gateway."""
+
     def ask(self, request: Request) -> Sequence[Answer]:
         """Send a request to each instance of its destination as its source, each on a fresh connection."""
 
@@ -60,6 +63,9 @@ class Target(Protocol):
 
     def knock(self, service: str, path: str) -> Sequence[tuple[str, Attempt]]:
         """GET a path of each of a service's sidecars as a process without a certificate; with words on each attempt."""
+
+    def health_checks(self, instance: str) -> Mapping[int, str]:
+        """The paths by port that a platform's health checks ask an instance's sidecar for, without a certificate."""
 
     def entries(self) -> Sequence[dict[str, Any]]:
         """All config entries that Consul holds, of every kind that says what the mesh does, in the API's JSON."""

@@ -75,12 +75,18 @@ class ToldMesh:
     near = None
     unread = None
 
+    def proxies(self) -> list[str]:
+        raise NotImplementedError
+
     def envoy(self, instance: str, path: str) -> str | None:
         assert instance
         return f"connection_limit.inbound_connection_limit.active_connections: {self.connections}" if path else None
 
     def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:
         raise NotImplementedError(service, path)
+
+    def health_checks(self, _instance: str) -> dict[int, str]:
+        return {20300: "/health"}
 
     def entries(self) -> list[dict[str, Any]]:
         raise NotImplementedError
