@@ -13,7 +13,8 @@ with run_errors_in_one_line():
     settings = read_configuration()
     application, posture = settings.load(project)
 
-    LocalMesh(application.name, LocalMeshArgs(compile_entries(application, posture), settings.consul_address))
+    entries = compile_entries(application, posture, settings.proxies)
+    LocalMesh(application.name, LocalMeshArgs(entries, settings.consul_address))
 
     pulumi.export("posture", posture.name)
     pulumi.export("grants", [grant.name for grant in posture.grants])

@@ -127,7 +127,7 @@ class LocalStack:
         application, posture = self.load()
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
-        access = Access(compile_entries(application, posture))
+        access = Access(compile_entries(application, posture, self.settings.proxies))
         settled = settle(access, requests, self.target(mesh), timeout=30)
         if settled.wrong:
             message = f"the mesh does not do what posture '{posture.name}' says"
@@ -184,4 +184,5 @@ class LocalStack:
     def mesh(self) -> Mesh:
         """The mesh's processes."""
         application, _ = self.load()
-        return Mesh(self.layout, application, {name: tool.path for name, tool in self._tools.items()})
+        tools = {name: tool.path for name, tool in self._tools.items()}
+        return Mesh(self.layout, application, tools, self.settings.envoy_workers)

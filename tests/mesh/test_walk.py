@@ -13,6 +13,7 @@ import pytest
 from posture.local.instances import SIDECAR_PORT
 from posture.model.entries import compile_entries
 from posture.model.posture import load_posture
+from tests.goldens import golden_entries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +94,7 @@ def _compiled(live: LiveStack, step: Step) -> dict[str, Any]:
 
 def _golden(golden: Path, step: Step, live: LiveStack) -> Any:
     name = f"{step.posture}-through-{step.through}" if step.through else step.posture
-    entries = json.loads((golden / f"{name}.json").read_text())
+    entries = golden_entries((golden / f"{name}.json").read_text())
     entries["api-gateway/gateway"]["Listeners"][0]["Port"] = live.layout.gateway_port
     return entries
 

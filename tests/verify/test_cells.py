@@ -97,9 +97,10 @@ class ToldMesh:
         raise NotImplementedError(source, destination, path, options)
 
 
-def mesh_under(posture: str, application: Application | None = None) -> ToldMesh:
+def mesh_under(posture: str, application: Application | None = None, through: str | None = None) -> ToldMesh:
     application = application or load_application(ROOT / "apps" / "bookinfo.yaml")
     chosen = load_posture(ROOT / "stacks", posture, application)
+    chosen = chosen.through(through) if through else chosen
     return ToldMesh(application, Access(compile_entries(application, chosen)))
 
 
@@ -163,7 +164,7 @@ def test_silence_differs(mesh: ToldMesh) -> None:
 
 def test_silence_of_a_destination_whose_limit_is_reached_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
-    mesh = mesh_under("rate-limited")
+    mesh = mesh_under("rate-limited", through="one-connection")
     mesh.told["productpage-v1"] = lambda _: SILENT
     mesh.connections = 1
     cells = observed(mesh, timeout=5)
@@ -175,7 +176,7 @@ def test_silence_of_a_destination_whose_limit_is_reached_is_not_measured(monkeyp
 
 
 def test_silence_of_a_destination_with_connections_left_differs() -> None:
-    mesh = mesh_under("rate-limited")
+    mesh = mesh_under("rate-limited", through="one-connection")
     mesh.told["productpage-v1"] = lambda _: SILENT
     assert ("fortio", "productpage", "GET /productpage") in failing(observed(mesh))
 
@@ -221,7 +222,7 @@ def test_a_tcp_service_is_not_measured() -> None:
 
 def test_settle_tells_what_differs_from_what_could_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
-    mesh = mesh_under("rate-limited")
+    mesh = mesh_under("rate-limited", through="one-connection")
     mesh.told |= {"productpage-v1": lambda _: SILENT, "details-v1": lambda _: SERVED}
     mesh.connections = 1
     requests = [Request("fortio", "productpage", path="/productpage"), Request("fortio", "details", path="/details/0")]
