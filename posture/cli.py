@@ -16,6 +16,8 @@ from posture.commands.verify import verify
 from posture.errors import InputError
 from posture.local import tools
 from posture.local.mesh import MeshError
+from posture.model.limit_words import slow_words
+from posture.model.limits import in_force
 from posture.model.schemas import SHAPES, schema_of
 from posture.program.engine import EngineError
 from posture.report.grants import grants_table
@@ -55,6 +57,8 @@ def up(name: str | None, stack: str, through: str | None) -> None:
     out.print(f"  Consul  {local.settings.consul_address}/ui\n", highlight=False)
     out.print("Open, and all else is denied:" if chosen.grants else "Nothing is open.")
     out.print(grants_table(chosen))
+    for words in slow_words(in_force(chosen.limits), local.settings.envoy_workers):
+        out.print(words, style="yellow", highlight=False, soft_wrap=True)
 
 
 @posture.command()

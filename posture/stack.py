@@ -133,7 +133,7 @@ class LocalStack:
             message = f"the mesh does not do what posture '{posture.name}' says"
             raise MeshError(message, tuple(map(str, settled.wrong)))
         for destination in sorted({each.request.destination for each in settled.unmeasured}):
-            report(f"{destination} could not be asked: others hold all the connections that its limit allows")
+            report(f"{destination} could not be asked: its limits left no room for it")
         wait_for_page(self.page, self.layout)
         mesh.wait_drained()
 

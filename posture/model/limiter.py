@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["LIMITED_BY", "MOST_CALLERS", "Limiter", "limiter_of", "lua_of"]
+__all__ = ["LIMITED_BY", "MOST_CALLERS", "OVER_THE_LIMIT", "Limiter", "limiter_of", "lua_of"]
 
 LIMITED_BY = "x-rate-limited-by"
 """The header of a 429 that names the service and its limit."""
+
+OVER_THE_LIMIT = "over the limit of"
+"""How the body of a 429 begins; the name of the service, or of the gateway, and a colon follow."""
 
 MOST_CALLERS = 4096
 """Callers in a generation; a limiter remembers two generations."""

@@ -87,7 +87,7 @@ class LiveStack:
         seen = ""
         for _ in range(at_most):
             answer = self.page()
-            assert answer.status_code == 200 or (limited and answer.status_code == 503), answer.text
+            assert answer.status_code == 200 or (limited and answer.status_code in {429, 503}), answer.text
             seen += answer.text
             if all(re.search(text, seen) for text in sought):
                 return seen

@@ -19,7 +19,7 @@ from posture.model.posture import load_posture
 from posture.verify.agreement import settle
 from posture.verify.cells import observed_cells, unmeasured_findings
 from posture.verify.findings import Outcome
-from posture.verify.target import Endpoint
+from posture.verify.target import Endpoint, Offered, Pace
 
 if TYPE_CHECKING:
     import ssl
@@ -92,6 +92,9 @@ class ToldMesh:
 
     def entries(self) -> list[dict[str, Any]]:
         raise NotImplementedError
+
+    def offer(self, source: str | None, endpoint: Endpoint, pace: Pace) -> Offered:
+        raise AssertionError((source, endpoint, pace))
 
     def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
         raise NotImplementedError(source, destination, path, options)
