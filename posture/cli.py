@@ -40,7 +40,7 @@ def posture() -> None:
 @posture.command()
 @click.argument("name", metavar="[POSTURE]", required=False)
 @stack_option
-@click.option("--through", metavar="GRANT", help="Open the posture's grants only as far as this one.")
+@click.option("--through", metavar="LAYER", help="Move to the posture only as far as this grant or limit of it.")
 def up(name: str | None, stack: str, through: str | None) -> None:
     """Start a stack's mesh where it isn't running, and move it to POSTURE.
 

@@ -127,7 +127,7 @@ class Load:
         if any(lasting(each, seconds) < lasting(rate, seconds) + wanted for each in shared):
             return _unmeasured(name, expected, "what they share is less than they may send together")
         if _GREEDY * rate.requests_per_second > self.most_per_second:
-            return _unmeasured(name, expected, f"would take {_GREEDY * rate.requests_per_second:g} requests a second")
+            return _unmeasured(name, expected, f"would take {_GREEDY * rate.requests_per_second:.0f} requests a second")
         self._fill(polite)
         with ThreadPoolExecutor(2) as pool:
             of_greedy = pool.submit(self._offer, greedy, _GREEDY * rate.requests_per_second, seconds)
@@ -147,7 +147,7 @@ class Load:
         longest = max(seconds, fill, _recovery(rate))
         if longest > _MOST_SECONDS:
             return f"would take {longest:.0f} s"
-        return f"would take {_twice(rate):g} requests a second" if _twice(rate) > self.most_per_second else ""
+        return f"would take {_twice(rate):.0f} requests a second" if _twice(rate) > self.most_per_second else ""
 
     def _fill(self, meeting: Meeting) -> None:
         """Wait until all buckets on the way are full, whoever has taken from them."""
