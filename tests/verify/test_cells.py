@@ -184,6 +184,30 @@ def test_silence_of_a_destination_with_connections_left_differs() -> None:
     assert ("fortio", "productpage", "GET /productpage") in failing(observed(mesh))
 
 
+def limited(name: str) -> Answer:
+    return Answer(429, f"over the limit of {name}: 5/s per caller")
+
+
+def test_a_limiter_stands_behind_the_rules_so_its_refusal_says_that_they_allow() -> None:
+    mesh = mesh_under("layered-allow")
+    mesh.told["details-v1"] = lambda _: limited("details")
+    cells = observed(mesh)
+    wrong = failing(cells)
+    assert ("fortio", "details", "GET /details/0") in wrong, "denied, and yet it came as far as the limiter"
+    assert ("productpage", "details", "GET /details/0") not in wrong
+    assert {each.observed for each in cells if each.cell[:3] == ("productpage", "details", "GET")} >= {429}
+
+
+def test_a_rate_that_is_used_up_at_the_gateway_keeps_from_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
+    mesh = mesh_under("rate-limited")
+    mesh.at_gateway = lambda _: limited("gateway")
+    cells = observed(mesh, timeout=5)
+    assert failing(cells) == {}
+    assert {finding.name for finding in unmeasured_findings(cells)} == {"productpage", "details", "reviews", "ratings"}
+    assert all("a limited rate on the way was used up" in finding.observed for finding in unmeasured_findings(cells))
+
+
 def test_answers_are_polled_until_the_mesh_has_settled(mesh: ToldMesh) -> None:
     left = [SERVED] * 5
     mesh.told["ratings-v1"] = lambda request: (
