@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +17,7 @@ from posture.model.settings import read_settings
 from posture.stack import LocalStack
 from posture.verify.findings import Outcome
 from posture.verify.meetings import meetings
-from posture.verify.rates import Load, rates_findings
+from posture.verify.rates import Load
 from posture.verify.raw_http import exchange, request_bytes
 from posture.verify.target import Offered, Pace
 
@@ -160,20 +161,22 @@ def test_a_circuit_breaker_holds_back_what_is_too_much_at_once(limited: LiveStac
 def test_verify_holds_the_shipped_rates_against_the_mesh(limited: LiveStack) -> None:
     under(limited, "rate-limited")
     assert limited.changes() == {}, "a second up would change nothing"
-    found = rates_findings(target_of(limited), limited.application, access_of(limited))
-    findings = {each.name: each for each in found}
-    assert {name: (each.outcome, each.observed) for name, each in findings.items() if each.outcome != "holds"} == {}
-    assert list(findings) == [
+    found = json.loads(limited.project.posture("verify", "--stack", limited.name, "--json", "-").stdout)
+    assert {cell["outcome"] for cell in found["cells"]} == {"holds"}
+    rates = {each["name"]: each for each in found["findings"] if each["section"] == "limits"}
+    assert {name: each["observed"] for name, each in rates.items() if each["outcome"] != "holds"} == {}
+    assert list(rates) == [
+        "productpage without a limit of connections",
         "productpage: 2/s of /login",
         "productpage: 2/s of /login, after the load",
-        "productpage: 50/s per caller",
-        "productpage: 50/s per caller, after the load",
+        "productpage: 20/s per caller",
+        "productpage: 20/s per caller, after the load",
         "productpage: a greedy caller beside a polite one",
-        "gateway: 20/s in all",
-        "gateway: 20/s in all, after the load",
+        "gateway: 10/s in all",
+        "gateway: 10/s in all, after the load",
         "details: no rate, as a control",
     ]
-    assert findings["gateway: 20/s in all"].moments
+    assert rates["gateway: 10/s in all"]["moments"]
 
 
 def test_verify_finds_a_rate_that_was_taken_away(limited: LiveStack) -> None:

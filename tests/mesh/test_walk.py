@@ -111,7 +111,7 @@ def _fortio_codes(live: LiveStack) -> set[str]:
     """The status codes of 200 requests over two connections, with Fortio's identity, through its own sidecar."""
     done = live.project.run(
         *("fortio", "load", "-quiet", "-c", "2", "-n", "200", "-qps", "0", "-timeout", "10s", "-json", "-"),
-        f"{live.instance('fortio').environment['PRODUCTPAGE_URL']}/productpage",
+        f"{live.instance('fortio').environment['PRODUCTPAGE_URL']}/health",
         variables=live.variables,
     )
     return set(json.loads(done.stdout)["RetCodes"])

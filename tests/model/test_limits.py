@@ -144,7 +144,7 @@ def test_limits_are_said_in_words() -> None:
     )
     assert found == {
         "productpage": ["2/s of /login, burst 4", "20/s per caller, burst 40"],
-        "gateway": ["50/s in all, burst 100"],
+        "gateway": ["10/s in all, burst 20"],
         "reviews": [f"to ratings {', '.join(of_ratings)}"],
     }
 
