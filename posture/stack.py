@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from posture.errors import InputError
 from posture.local import tools
+from posture.local.consul import is_enterprise
 from posture.local.entrance import wait_for_page
 from posture.local.layout import Layout
 from posture.local.mesh import Mesh, MeshError, MeshStatus
@@ -20,6 +21,7 @@ from posture.local.probing import LocalTarget
 from posture.model.access import Access
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
+from posture.model.limit_fields import Edition
 from posture.model.settings import read_settings, stacks
 from posture.program.engine import Engine
 from posture.verify.agreement import declared_requests, settle
@@ -110,6 +112,7 @@ class LocalStack:
             EngineError: The engine did not complete the change.
             MeshError: The mesh did not get ready, or answers otherwise than the posture; with the calls that differ.
         """
+        self._check_edition()
         mesh = self.mesh()
         was_down = not any(process.state == "running" for process in mesh.status().processes)
         try:
@@ -118,6 +121,14 @@ class LocalStack:
             if was_down:
                 mesh.stop()
             raise
+
+    def _check_edition(self) -> None:
+        """Refuse to apply what Community Edition would refuse halfway."""
+        if self.settings.edition is Edition.ENTERPRISE and not is_enterprise(self._tools["consul"].path):
+            raise InputError(
+                f"stack '{self.name}' is set to edition 'enterprise', and its Consul is of the Community Edition; "
+                "set edition to community"
+            )
 
     def _up(self, mesh: Mesh, report: Callable[[str], None]) -> None:
         mesh.start(report)

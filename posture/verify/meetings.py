@@ -48,30 +48,25 @@ def lasting(rate: Rate, seconds: float) -> float:
     return rate.requests_per_second * seconds + rate.capacity
 
 
-def meetings(  # noqa: PLR0913 - of whom, to whom, and which
+def meetings(
     target: Target,
     application: Application,
     access: Access,
     service: str,
     aspect: str | None,
-    *,
-    each_caller: bool = False,
 ) -> Iterator[Meeting]:
     """Requests to a service, or to the gateway, by which the rate of this aspect is the first to be used up.
 
-    Without an aspect, any that is allowed. GET comes first. With ``each_caller``, one for each caller at most.
+    Without an aspect, any that is allowed. GET comes first.
     """
     if service == application.gateway.name:
         found = _arrivals(target, application, access)
     else:
         found = _requests(target, application, access, service)
-    seen: set[str] = set()
     for meeting in found:
         mine = [rate for name, rate in meeting.rates if name == aspect]
         least = min((lasting(rate, _SECONDS) for _, rate in meeting.on_the_way), default=None)
-        first = aspect is None or (mine and lasting(mine[0], _SECONDS) == least)
-        if first and not (each_caller and meeting.source in seen):
-            seen.add(meeting.source)
+        if aspect is None or (mine and lasting(mine[0], _SECONDS) == least):
             yield meeting
 
 

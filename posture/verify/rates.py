@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from posture.model.limiter import LIMITED_BY
 from posture.model.rates import PER_CALLER, rate_words, rates_of
 from posture.verify.findings import Finding, Moment, Outcome, Section
 from posture.verify.meetings import Meeting, lasting, meetings
@@ -41,7 +42,7 @@ _AT_LEAST = 1.2
 
 _RECOVERED = 5
 _GREEDY, _POLITE = 4, 0.5
-"""Times the rate of one caller."""
+"""Times what one caller is let through, and times its rate."""
 
 _TRIED = 8
 _TRIES = 3
@@ -66,7 +67,7 @@ def rates_findings(target: Target, application: Application, access: Access) -> 
             findings += load.meet(name, meeting, rate)
             fastest = max(fastest, _twice(rate))
         if limit.per_caller:
-            several = list(meetings(target, application, access, service, PER_CALLER, each_caller=True))
+            several = load.alike(meetings(target, application, access, service, PER_CALLER))
             findings.append(load.share(f"{service}: a greedy caller beside a polite one", several, limit.per_caller))
     if findings:
         findings.append(_control(target, application, access, min(fastest, _MOST_PER_SECOND)))
@@ -96,6 +97,12 @@ class Load:
 
         return min(islice(several, _TRIED), key=took, default=None)
 
+    def alike(self, several: Iterable[Meeting]) -> list[Meeting]:
+        """Those of different callers by the request that is answered in the shortest time."""
+        found = list(several)
+        chosen = self.quickest(found)
+        return [each for each in found if chosen and (each.method, each.path) == (chosen.method, chosen.path)]
+
     def meet(self, name: str, meeting: Meeting | None, rate: Rate) -> list[Finding]:
         """A rate under load, then whether it has recovered from that."""
         seconds = _seconds(rate)
@@ -119,23 +126,26 @@ class Load:
         """Two callers at once, one of them greedy: the polite one must lose nothing."""
         seconds = max(_SECONDS, 2 / rate.requests_per_second)
         expected = "the polite one loses nothing"
-        if len(several) < 2:  # noqa: PLR2004 - it takes two
+        greedy, polite = (*several, None, None)[:2]
+        if greedy is None or polite is None:
             return _unmeasured(name, expected, "fewer than two callers may call it")
-        greedy, polite = several[:2]
         shared = [each for aspect, each in polite.rates if aspect != PER_CALLER]
         wanted = _POLITE * rate.requests_per_second * seconds + polite.connections
         if any(lasting(each, seconds) < lasting(rate, seconds) + wanted for each in shared):
             return _unmeasured(name, expected, "what they share is less than they may send together")
-        if _GREEDY * rate.requests_per_second > self.most_per_second:
-            return _unmeasured(name, expected, f"would take {_GREEDY * rate.requests_per_second:.0f} requests a second")
+        pace = _GREEDY * lasting(rate, seconds) / seconds
+        if pace > self.most_per_second:
+            return _unmeasured(name, expected, f"would take {pace:.0f} requests a second")
         self._fill(polite)
         with ThreadPoolExecutor(2) as pool:
-            of_greedy = pool.submit(self._offer, greedy, _GREEDY * rate.requests_per_second, seconds)
+            of_greedy = pool.submit(self._offer, greedy, pace, seconds)
             of_polite = pool.submit(self._offer, polite, _POLITE * rate.requests_per_second, seconds)
             took, got = of_greedy.result().replies, of_polite.result().replies
         lost = [reply for reply in got if not _is_admitted(reply)]
         bound = lasting(rate, seconds) * (1 + _TOLERANCE) + 1
-        holds = bool(got) and not lost and _count(took) <= bound and _count(took) < len(took)
+        if len(took) <= bound:
+            return _unmeasured(name, expected, f"the greedy one could send only {len(took)} in time")
+        holds = bool(got) and not lost and _count(took) <= bound
         words = (
             f"{polite.source} was let through {_count(got)} of {len(got)} times, "
             f"{greedy.source} {_count(took)} of {len(took)} times"
@@ -213,7 +223,7 @@ def _met(name: str, found: Offered, rate: Rate, told: Response | None, meeting: 
     if len(replies) < _AT_LEAST * wanted:
         return _unmeasured(name, expected, f"only {len(replies)} could be sent in time")
     words = f"{passed} of {len(replies)} let through"
-    named = (told.headers.get("x-rate-limited-by"), told.headers.get("retry-after")) if told else (None, None)
+    named = (told.headers.get(LIMITED_BY), told.headers.get("retry-after")) if told else (None, None)
     if told:
         words += f"; the rest by {named[0] or 'nobody'}, to come back in {named[1] or 'unknown'} s"
     within = abs(passed - wanted) <= max(_TOLERANCE * wanted, 1)
