@@ -107,7 +107,7 @@ def _open(local: LocalStack) -> tuple[Mesh, Subject, LocalTarget]:
             raise InputError(f"{message} --stack {local.name}") from error
     through = local.settings.through
     name = f"{chosen.name} through {through}" if through else chosen.name
-    entries = compile_entries(application, chosen)
+    entries = compile_entries(application, chosen, local.settings.proxies)
     _check_posture(local, application, (name, entries), target)
     return mesh, Subject(local.name, application, name, entries, target), target
 
@@ -133,14 +133,14 @@ def _check_posture(
 
 
 def _postures(local: LocalStack, application: Application) -> Iterator[tuple[str, tuple[Entry, ...]]]:
-    """The project's postures, each in full and then by its grants; those that can't be read are left out."""
-    folder = local.project / "stacks"
+    """The project's postures, each in full and then layer by layer; those that can't be read are left out."""
+    folder, proxies = local.project / "stacks", local.settings.proxies
     for name in available(folder):
         with suppress(InputError):
             posture = load_posture(folder, name, application)
-            yield name, compile_entries(application, posture)
-            for grant in posture.grants:
-                yield f"{name} through {grant.name}", compile_entries(application, posture.through(grant.name))
+            yield name, compile_entries(application, posture, proxies)
+            for layer in posture.layers:
+                yield f"{name} through {layer}", compile_entries(application, posture.through(layer), proxies)
 
 
 class _Bar:

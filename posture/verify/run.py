@@ -19,6 +19,7 @@ from posture.verify.mtls import mtls_findings
 from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
 from posture.verify.places import give_back
+from posture.verify.rates import rates_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,6 +42,7 @@ SECTIONS: tuple[tuple[str, Callable[[Target, Application, Access], Iterable[Find
     ("trying to get past the rules", bypass_findings),
     ("trying from outside", outside_findings),
     ("loading the services", limits_findings),
+    ("using up the rates", rates_findings),
 )
 """What is tried beside the calls, one after the other, and the words for it while it is."""
 

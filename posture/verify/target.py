@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from posture.model.access import Arrival, Request
 
-__all__ = ["Answer", "Endpoint", "Target"]
+__all__ = ["Answer", "Endpoint", "Offered", "Pace", "Reply", "Target"]
 
 
 class Endpoint(NamedTuple):
@@ -19,6 +19,35 @@ class Endpoint(NamedTuple):
     instance: str
     host: str
     port: int
+
+
+class Pace(NamedTuple):
+    """How to send the same request again and again: spread evenly over connections that are kept."""
+
+    path: str
+    per_second: float
+    seconds: float
+    connections: int = 4
+    method: str = "GET"
+
+
+class Reply(NamedTuple):
+    """What came of one request: when it was sent (Unix time), how long the answer took (seconds), its status if any."""
+
+    at: float
+    took: float
+    status: int | None
+
+
+class Offered(NamedTuple):
+    """The requests in the order in which they were sent, from ``begun`` (Unix time) on.
+
+    ``unseen`` more were sent before them, with unknown answers.
+    """
+
+    begun: float
+    replies: Sequence[Reply]
+    unseen: int
 
 
 class Answer(Protocol):
@@ -70,6 +99,9 @@ class Target(Protocol):
 
     def envoy(self, instance: str, path: str) -> str | None:
         """What the admin API of an instance's Envoy, or of the gateway's, answers to a GET; None without an answer."""
+
+    def offer(self, source: str | None, endpoint: Endpoint, pace: Pace) -> Offered:
+        """Send requests straight to a sidecar as the source, or without one to the gateway as a visitor."""
 
     def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
         """Fortio's JSON result of `fortio load OPTIONS` with a client's identity, through its own sidecar."""

@@ -67,9 +67,11 @@ def by_outcome(findings: dict[str, Finding], outcome: Outcome) -> dict[str, str]
     return {name: finding.observed for name, finding in findings.items() if finding.outcome is outcome}
 
 
-@pytest.mark.parametrize("posture", ["deny-all", "layered-allow", "rate-limited"])
-def test_no_attempt_gets_past_a_shipped_posture(live: LiveStack, posture: str) -> None:
-    live.up(posture)
+@pytest.mark.parametrize(
+    ("posture", "through"), [("deny-all", None), ("layered-allow", None), ("rate-limited", "one-connection")]
+)
+def test_no_attempt_gets_past_a_shipped_posture(live: LiveStack, posture: str, through: str | None) -> None:
+    live.up(posture, through)
     live.page()  # leaves the gateway with an idle connection, which takes a place where places are limited
     findings = tried(live)
     assert by_outcome(findings, Outcome.FAILS) == {}
@@ -112,7 +114,7 @@ def test_a_mesh_that_takes_escaped_slashes_is_found_out(live: LiveStack) -> None
 
 
 def test_nothing_is_claimed_where_others_hold_all_connections(live: LiveStack) -> None:
-    live.up("rate-limited")
+    live.up("rate-limited", "one-connection")
     target, access = questioned(live)
     sidecar = target.sidecars("productpage")[0]
     give_back(target, live.application, access, "productpage")
