@@ -19,6 +19,8 @@ from posture.errors import InputError
 from posture.local import tools
 from posture.local.mesh import MeshError
 from posture.local_stack import LocalStack, remove_stack
+from posture.model.limit_words import slow_words
+from posture.model.limits import in_force
 from posture.model.schemas import SHAPES, schema_of
 from posture.model.settings import target_of
 from posture.program.engine import EngineError
@@ -42,7 +44,7 @@ def posture() -> None:
 @posture.command()
 @click.argument("name", metavar="[POSTURE]", required=False)
 @stack_option
-@click.option("--through", metavar="GRANT", help="Open the posture's grants only as far as this one.")
+@click.option("--through", metavar="LAYER", help="Move to the posture only as far as this grant or limit of it.")
 def up(name: str | None, stack: str, through: str | None) -> None:
     """Start a stack's mesh where it isn't running, and move it to POSTURE; on Kubernetes, install what is missing.
 
@@ -61,6 +63,8 @@ def up(name: str | None, stack: str, through: str | None) -> None:
     out.print()
     out.print("Open, and all else is denied:" if chosen.grants else "Nothing is open.")
     out.print(grants_table(chosen))
+    for words in slow_words(in_force(chosen.limits), opened.settings.envoy_workers):
+        out.print(words, style="yellow", highlight=False, soft_wrap=True)
 
 
 @posture.command()

@@ -105,7 +105,7 @@ class ClusterStack(Stack):
         application, posture = self.load()
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
-        access = Access(self.as_held(compile_entries(application, posture)))
+        access = Access(self.as_held(compile_entries(application, posture, self.settings.proxies)))
         settled = settle(access, requests, target, timeout=_SETTLING)
         if settled.wrong:
             message = f"the mesh does not do what posture '{posture.name}' says"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from posture.errors import InputError
 from posture.local import tools
+from posture.local.consul import is_enterprise
 from posture.local.entrance import wait_for_page
 from posture.local.layout import Layout
 from posture.local.mesh import Mesh, MeshError, MeshStatus
@@ -15,6 +16,7 @@ from posture.local.tokens import load_secrets
 from posture.model.access import Access
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
+from posture.model.limit_fields import Edition
 from posture.model.matrix import UNKNOWN
 from posture.model.settings import stacks
 from posture.program.engine import Engine
@@ -64,6 +66,7 @@ class LocalStack(Stack):
             EngineError: The engine did not complete the change.
             MeshError: The mesh did not get ready, or answers otherwise than the posture; with the calls that differ.
         """
+        self._check_edition()
         mesh = self.mesh()
         was_down = not any(process.state == "running" for process in mesh.status().processes)
         try:
@@ -73,6 +76,14 @@ class LocalStack(Stack):
                 mesh.stop()
             raise
 
+    def _check_edition(self) -> None:
+        """Refuse to apply what Community Edition would refuse halfway."""
+        if self.settings.edition is Edition.ENTERPRISE and not is_enterprise(self.tools["consul"].path):
+            raise InputError(
+                f"stack '{self.name}' is set to edition 'enterprise', and its Consul is of the Community Edition; "
+                "set edition to community"
+            )
+
     def _up(self, mesh: Mesh, report: Callable[[str], None]) -> None:
         mesh.start(report)
         report("applying the posture")
@@ -81,13 +92,13 @@ class LocalStack(Stack):
         application, posture = self.load()
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
-        access = Access(compile_entries(application, posture))
+        access = Access(compile_entries(application, posture, self.settings.proxies))
         settled = settle(access, requests, self.target(mesh), timeout=30)
         if settled.wrong:
             message = f"the mesh does not do what posture '{posture.name}' says"
             raise MeshError(message, tuple(map(str, settled.wrong)))
         for destination in sorted({each.request.destination for each in settled.unmeasured}):
-            report(f"{destination} could not be asked: others hold all the connections that its limit allows")
+            report(f"{destination} could not be asked: its limits left no room for it")
         wait_for_page(self.page, self.layout)
         mesh.wait_drained()
 
@@ -145,4 +156,5 @@ class LocalStack(Stack):
     def mesh(self) -> Mesh:
         """The mesh's processes."""
         application, _ = self.load()
-        return Mesh(self.layout, application, {name: tool.path for name, tool in self.tools.items()})
+        programs = {name: tool.path for name, tool in self.tools.items()}
+        return Mesh(self.layout, application, programs, self.settings.envoy_workers)

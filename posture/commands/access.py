@@ -138,4 +138,4 @@ def _open(stack: str, posture: str | None) -> tuple[Path, Application, str, Acce
     if posture:
         settings = Settings.model_validate({**settings.model_dump(), "posture": posture, "through": ""})
     application, chosen = settings.load(project)
-    return project, application, chosen.name, Access(compile_entries(application, chosen))
+    return project, application, chosen.name, Access(compile_entries(application, chosen, settings.proxies))

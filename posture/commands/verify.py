@@ -95,7 +95,7 @@ def _subject(opened: LocalStack | ClusterStack, target: Target) -> Subject:
     application, chosen = opened.load()
     through = opened.settings.through
     name = f"{chosen.name} through {through}" if through else chosen.name
-    entries = opened.as_held(compile_entries(application, chosen))
+    entries = opened.as_held(compile_entries(application, chosen, opened.settings.proxies))
     _check_posture(opened, application, (name, entries), target)
     return Subject(opened.name, application, name, entries, target)
 
@@ -121,15 +121,15 @@ def _check_posture(
 
 
 def _postures(opened: LocalStack | ClusterStack, application: Application) -> Iterator[tuple[str, tuple[Entry, ...]]]:
-    """The project's postures, each in full and then by its grants; those that can't be read are left out."""
-    folder = opened.project / "stacks"
+    """The project's postures, each in full and then layer by layer; those that can't be read are left out."""
+    folder, proxies = opened.project / "stacks", opened.settings.proxies
     for name in available(folder):
         with suppress(InputError):
             posture = load_posture(folder, name, application)
-            yield name, opened.as_held(compile_entries(application, posture))
-            for grant in posture.grants:
-                part = compile_entries(application, posture.through(grant.name))
-                yield f"{name} through {grant.name}", opened.as_held(part)
+            yield name, opened.as_held(compile_entries(application, posture, proxies))
+            for layer in posture.layers:
+                part = compile_entries(application, posture.through(layer), proxies)
+                yield f"{name} through {layer}", opened.as_held(part)
 
 
 class _Bar:

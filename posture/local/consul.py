@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -12,12 +13,13 @@ from posture.local.errors import MeshError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from types import TracebackType
 
     from posture.local.layout import Layout
     from posture.local.tokens import Secrets
 
-__all__ = ["DATACENTER", "NODE", "PORTS", "Consul", "consul_config", "forget_registrations"]
+__all__ = ["DATACENTER", "NODE", "PORTS", "Consul", "consul_config", "forget_registrations", "is_enterprise"]
 
 NODE = "local"
 DATACENTER = "local"
@@ -32,6 +34,12 @@ PORTS = {
     "serf_wan": -1,
 }
 """Consul's default ports; -1 turns off what one server on loopback has no use for."""
+
+
+def is_enterprise(consul: Path) -> bool:
+    """Whether a Consul is of the Enterprise edition, whose versions end in `+ent`."""
+    done = subprocess.run([str(consul), "version"], capture_output=True, text=True, check=False)
+    return "+ent" in done.stdout.partition("\n")[0]
 
 
 def consul_config(layout: Layout, secrets: Secrets) -> str:

@@ -33,8 +33,8 @@ DRAIN_SECONDS = 1
 idle meanwhile would have one more request answered by the old rules, ten minutes after they were tightened."""
 
 
-def envoy_program(envoy: Path, layout: Layout, name: str) -> Program:
-    """How to run an Envoy.
+def envoy_program(envoy: Path, layout: Layout, name: str, workers: int = 1) -> Program:
+    """How to run an Envoy. The number of workers is pinned, because a rate limit is divided by it.
 
     Without `--disable-hot-restart` the Envoys of one machine would take each other for their predecessors. The
     working directory is the state's: the gateway's certificate and the admin socket have paths relative to it.
@@ -42,7 +42,7 @@ def envoy_program(envoy: Path, layout: Layout, name: str) -> Program:
     arguments = (
         *("-c", f"envoy/{name}.json"),
         "--disable-hot-restart",
-        *("--concurrency", "1"),
+        *("--concurrency", str(workers)),
         *("--drain-time-s", str(DRAIN_SECONDS)),
     )
     return Program((str(envoy), *arguments), layout.state)

@@ -68,15 +68,19 @@ class Mesh:
         layout: The stack's places.
         application: What runs in it.
         tools: The programs `consul` and `envoy`.
+        envoy_workers: The worker threads of each Envoy.
 
     Raises:
         InputError: Two members of one name, or more than there are addresses.
     """
 
-    def __init__(self, layout: Layout, application: Application, tools: Mapping[str, Path]) -> None:
+    def __init__(
+        self, layout: Layout, application: Application, tools: Mapping[str, Path], envoy_workers: int = 1
+    ) -> None:
         self._layout = layout
         self._application = application
         self._tools = tools
+        self._envoy_workers = envoy_workers
         self._instances = instances(application, layout)
 
     @property
@@ -227,7 +231,7 @@ class Mesh:
                 command = (sys.executable if each.command[0] == "python" else each.command[0], *each.command[1:])
                 programs[each.name] = Program(command, self._layout.root.absolute(), each.environment)
         for name in (*(each.name for each in self._instances), self._application.gateway.name):
-            programs[_envoy_of(name)] = envoy_program(envoy, self._layout, name)
+            programs[_envoy_of(name)] = envoy_program(envoy, self._layout, name, self._envoy_workers)
         return programs
 
     @cached_property

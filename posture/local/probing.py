@@ -6,10 +6,9 @@ Consul's agent hands out the leaf certificate of a service to who holds the serv
 
 from __future__ import annotations
 
-import json
 import ssl
-import subprocess
 import tempfile
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,15 @@ import httpx
 
 from posture.local.consul import Consul
 from posture.local.envoy import admin
-from posture.local.errors import MeshError
 from posture.local.instances import SIDECAR_PORT
+from posture.local.loading import load, offer
 from posture.model.entries import OTHER_KINDS, Kind
 from posture.verify.answers import UPSTREAM_TIME, Answer
 from posture.verify.attempts import attempt, get
 from posture.verify.target import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from posture.local.instances import Instance
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from posture.local.mesh import Mesh
     from posture.model.access import Arrival, Request
     from posture.verify.attempts import Attempt
+    from posture.verify.target import Offered, Pace
 
 __all__ = ["Answer", "LocalTarget"]
 
@@ -130,29 +130,50 @@ class LocalTarget:
             MeshError: Fortio's own words.
         """
         client = next(each for each in self._mesh.instances if each.name == source)
-        url = f"http://{client.address}:{client.upstreams[destination]}{path}"
-        command = [str(self._fortio), "load", "-quiet", "-json", "-", *options, url]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise MeshError("fortio failed", tuple(done.stderr.splitlines()))
-        return dict(json.loads(done.stdout))
+        return load(self._fortio, *options, f"http://{client.address}:{client.upstreams[destination]}{path}")
+
+    def offer(self, source: str | None, endpoint: Endpoint, pace: Pace) -> Offered:
+        """Send requests straight to a sidecar as the source, or without one to the gateway as a visitor.
+
+        A sidecar's certificate has a SPIFFE ID and no host name, so that Fortio can't check it; `context` does.
+
+        Raises:
+            MeshError: Fortio's own words.
+        """
+        if source is None:
+            url = f"https://localhost:{endpoint.port}{pace.path}"
+            trust = ("-cacert", str(self._layout.certificate), "-resolve", endpoint.host)
+            return offer(self._fortio, pace, self._layout.state, *trust, url)
+        url = f"https://{endpoint.host}:{endpoint.port}{pace.path}"
+        with self._identity(source) as file:
+            return offer(self._fortio, pace, self._layout.state, "-k", "-cert", file, "-key", file, url)
 
     def _instances(self, service: str) -> list[Instance]:
         return [each for each in self._mesh.instances if each.service == service and each.port]
 
     def _make_context(self, source: str | None) -> ssl.SSLContext:
         """A context that trusts the mesh's CA and has the source's certificate; none for None."""
-        with Consul(self._layout.consul_address, self._mesh.service_token(source or "")) as consul:
+        with self._consul_as(source or "") as consul:
             roots = consul.call("GET", "/agent/connect/ca/roots")
-            leaf = consul.call("GET", f"/agent/connect/ca/leaf/{source}") if source else None
         context = ssl.create_default_context(cadata="".join(root["RootCert"] for root in roots["Roots"]))
         context.check_hostname = False  # a sidecar's certificate has a SPIFFE ID, no host name
-        if leaf:
-            with tempfile.NamedTemporaryFile("w", dir=self._layout.state, suffix=".pem") as file:
-                file.write(leaf["CertPEM"] + leaf["PrivateKeyPEM"])
-                file.flush()
-                context.load_cert_chain(file.name)
+        if source:
+            with self._identity(source) as file:
+                context.load_cert_chain(file)
         return context
+
+    @contextmanager
+    def _identity(self, source: str) -> Iterator[str]:
+        """A file (0600) with the source's certificate and its key, for as long as the block runs."""
+        with self._consul_as(source) as consul:
+            leaf = consul.call("GET", f"/agent/connect/ca/leaf/{source}")
+        with tempfile.NamedTemporaryFile("w", dir=self._layout.state, suffix=".pem") as file:
+            file.write(leaf["CertPEM"] + leaf["PrivateKeyPEM"])
+            file.flush()
+            yield file.name
+
+    def _consul_as(self, source: str) -> Consul:
+        return Consul(self._layout.consul_address, self._mesh.service_token(source))
 
     def _make_entrance_context(self) -> ssl.SSLContext:
         """A TLS context that trusts the gateway's certificate."""

@@ -94,12 +94,13 @@ _GATEWAY_RULES = 'mesh = "read"'
 
 
 def _operator_rules(application: Application) -> str:
-    """What applying a posture takes: writing mesh-wide entries, defaults of our services, and intentions.
+    """What applying a posture takes: writing mesh-wide entries, defaults of our services and gateway, and intentions.
 
     The wildcard's intentions need the prefix rule. Agents are read because the official Pulumi provider asks one for
     its datacenter, services and nodes because the UI, in which the operator logs in, shows them.
     """
-    services = [f'service "{name}" {{ policy = "write" intentions = "write" }}' for name in application.services]
+    named = [*application.services, application.gateway.name]
+    services = [f'service "{name}" {{ policy = "write" intentions = "write" }}' for name in named]
     return "\n".join(
         [
             'mesh = "write"',

@@ -7,12 +7,14 @@ It answers as the proxies do that Consul 1.22 configures, over any list of entri
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.conditions import Facts
 from posture.model.entries import Kind
 from posture.model.headers import as_rules_see
 from posture.model.intentions import Decision, Intentions
+from posture.model.limit_reading import limit_of
 from posture.model.paths import METHODS, Normalization, Refusal
 from posture.model.routes import Arrival, Routes
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from posture.model.entries import Entry
     from posture.model.intentions import Intention
+    from posture.model.limits import Limit
 
 __all__ = ["Access", "Arrival", "Decision", "Request", "decide"]
 
@@ -140,6 +143,12 @@ class Access:
     def connection_limit(self, destination: str) -> int | None:
         """How many connections at once each instance of a service takes, if that is limited."""
         return self._defaults.get(destination, {}).get("MaxInboundConnections") or None
+
+    @cached_property
+    def limits(self) -> Mapping[str, Limit]:
+        """What limits each service, and what enters at the gateway, by name; those without a limit are left out."""
+        found = {name: limit_of(body) for name, body in self._defaults.items()}
+        return {name: limit for name, limit in found.items() if limit}
 
     def permissive(self, destination: str) -> str | None:
         """The entry that lets plaintext past the rules to a destination.

@@ -15,7 +15,7 @@ from posture.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from posture.model.cluster import ClusterSettings
+    from posture.model.settings import Settings
 
 __all__ = ["CHART", "REPOSITORY", "ChartLine", "chart_line", "chart_values"]
 
@@ -54,7 +54,7 @@ def chart_line(version: str) -> ChartLine:
     return line
 
 
-def chart_values(settings: ClusterSettings, namespace: str) -> Values:
+def chart_values(settings: Settings, namespace: str) -> Values:
     """The values for a release that serves one application's namespace, the stack's own values over ours."""
     production = settings.consul_size == "prod"
     values: Values = {
@@ -82,7 +82,7 @@ def chart_values(settings: ClusterSettings, namespace: str) -> Values:
             # No `envoyExtraArgs: --drain-time-s 1` as on one machine (ADR 6): consul-dataplane always gives Envoy
             # one of 30 s, and Envoy does not start with two.
             # Limits by rate are counted by each worker.
-            "sidecarProxy": {"concurrency": 1, "resources": _resources("100m", "128Mi")},
+            "sidecarProxy": {"concurrency": settings.envoy_workers, "resources": _resources("100m", "128Mi")},
             "apiGateway": {
                 "manageExternalCRDs": True,
                 "managedGatewayClass": {"serviceType": "LoadBalancer" if production else "ClusterIP"},

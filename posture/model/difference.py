@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from posture.model.limit_words import change_words
+from posture.model.limiter import limiter_of
 from posture.model.matrix import Cell, matrix, rule_samples, samples
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ class Edit(NamedTuple):
 class Difference:
     """What opens (widest first), what closes, which answers stay but come from another rule, and every changed field.
 
-    Fields are compared in full, requests by samples: what no sample shows, such as a condition on a header or a limit,
-    is among ``edits``.
+    ``limits`` are in words. Fields are compared in full, requests by samples: what no sample shows, such as a condition
+    on a header, is among ``edits``.
     """
 
     old: str
@@ -58,6 +60,7 @@ class Difference:
     opened: tuple[Change, ...]
     closed: tuple[Change, ...]
     changed: tuple[Change, ...]
+    limits: tuple[str, ...]
     edits: tuple[Edit, ...]
 
     def __bool__(self) -> bool:
@@ -95,6 +98,7 @@ def difference(old: Matrix, new: Matrix) -> Difference:
         tuple(sorted(risky, key=lambda change: order.index(change.risk or Risk.WIDER_PATH))),
         tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed and not cell.allowed),
         tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed == cell.allowed),
+        tuple(change_words(old.access.limits, new.access.limits)),
         tuple(_edits(old.access, new.access)),
     )
 
@@ -152,10 +156,18 @@ def _by_name(entries: tuple[Entry, ...]) -> dict[str, Mapping[str, Any]]:
 
 
 def _keyed(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry's sources by name, for their order says nothing."""
-    if not body.get("Sources"):
-        return body
-    return {**body, "Sources": {source["Name"]: source for source in body["Sources"]}}
+    """An entry's sources by name, for their order says nothing; of a rate limiter's program only its parameters."""
+    named = {"Sources": {source["Name"]: source for source in body["Sources"]}} if body.get("Sources") else {}
+    extensions = body.get("EnvoyExtensions")
+    if extensions:
+        named["EnvoyExtensions"] = {each["Name"]: _parameters(each) for each in extensions}
+    return {**body, **named}
+
+
+def _parameters(extension: Mapping[str, Any]) -> Mapping[str, Any]:
+    arguments = extension.get("Arguments") or {}
+    limiter = limiter_of(arguments.get("Script", ""))
+    return {**extension, "Arguments": {**arguments, "Script": limiter._asdict()}} if limiter else extension
 
 
 def _fields(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - any JSON

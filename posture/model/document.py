@@ -179,6 +179,8 @@ _WORDS = {
     "missing": "'{key}' is missing; add it",
     "string_type": "'{key}' must be text, not {given}; quote it or correct it",
     "int_type": "'{key}' must be a whole number, not {given}; correct it",
+    "float_type": "'{key}' must be a number, not {given}; correct it",
+    "finite_number": "'{key}' must be a finite number; correct it",
     "bool_type": "'{key}' must be true or false, not {given}; correct it",
     "tuple_type": "'{key}' must be a list, not {given}; start each item with '- '",
     "dict_type": "'{key}' must be a map, not {given}; write 'key: value' lines below it",

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from posture.model.limit_fields import DEFAULT_PROXIES, limit_fields
+from posture.model.limits import in_force
 from posture.model.posture import PATH_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from posture.model.application import Application, Gateway
+    from posture.model.limit_fields import Proxies
     from posture.model.posture import Grant, Permission, Posture
 
 __all__ = ["FILLED_IN", "OTHER_KINDS", "Entry", "Kind", "compile_entries", "precedence"]
@@ -58,14 +61,35 @@ class Entry:
         return json.dumps(self.body, sort_keys=True, separators=(",", ":"))
 
 
-def compile_entries(application: Application, posture: Posture) -> tuple[Entry, ...]:
+def compile_entries(
+    application: Application, posture: Posture, proxies: Proxies = DEFAULT_PROXIES
+) -> tuple[Entry, ...]:
     """The entries that make a mesh enforce a posture; each stands after those that it relies on."""
+    limits = in_force(posture.limits)
+    gateway = application.gateway.name
     return (
         Entry(Kind.PROXY_DEFAULTS, "global", {**FILLED_IN[Kind.PROXY_DEFAULTS], "MutualTLSMode": "strict"}),
         Entry(Kind.MESH, "mesh", _mesh(posture)),
         *(
-            Entry(Kind.SERVICE_DEFAULTS, name, _service_defaults(application, posture, name))
-            for name in application.services
+            Entry(
+                Kind.SERVICE_DEFAULTS,
+                name,
+                {
+                    **FILLED_IN[Kind.SERVICE_DEFAULTS],
+                    "Protocol": service.protocol,
+                    **limit_fields(name, limits.get(name), proxies),
+                },
+            )
+            for name, service in application.services.items()
+        ),
+        Entry(
+            Kind.SERVICE_DEFAULTS,
+            gateway,
+            {
+                **FILLED_IN[Kind.SERVICE_DEFAULTS],
+                "Protocol": "http",
+                **limit_fields(gateway, limits.get(gateway), proxies, gateway=True),
+            },
         ),
         Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [_source("*", "*", action="deny")]}),
         *(
@@ -101,12 +125,6 @@ def _mesh(posture: Posture) -> Body:
             },
         },
     }
-
-
-def _service_defaults(application: Application, posture: Posture, name: str) -> Body:
-    limits = posture.limits.get(name)
-    limited = {"MaxInboundConnections": limits.max_inbound_connections} if limits else {}
-    return {**FILLED_IN[Kind.SERVICE_DEFAULTS], "Protocol": application.services[name].protocol, **limited}
 
 
 def _sources(grants: Iterable[Grant], destination: str) -> list[Body]:

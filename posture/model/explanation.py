@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
 from posture.model.intentions import ANYONE
+from posture.model.limit_words import limits_at, limits_towards
 from posture.model.paths import Refusal
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Explanation:
     path: str
     decision: Decision
     nearest: Nearest | None
+    limits: tuple[str, ...] = ()
+    """In words, those that it meets on its way if it is allowed."""
 
 
 def explain(access: Access, request: Request) -> Explanation:
@@ -46,7 +49,8 @@ def explain(access: Access, request: Request) -> Explanation:
     decision = access.decide(request)
     nearest = min(_candidates(access, request, decision), key=lambda each: len(each.differs), default=None)
     source = request.source or "outside"
-    return Explanation(source, request.destination, request.method, request.path, decision, nearest)
+    limits = _limits(access, request) if decision.allowed else ()
+    return Explanation(source, request.destination, request.method, request.path, decision, nearest, limits)
 
 
 def explain_entrance(access: Access, arrival: Arrival, destination: str) -> Explanation:
@@ -60,7 +64,24 @@ def explain_entrance(access: Access, arrival: Arrival, destination: str) -> Expl
             Nearest(route, f"leads to {destination}", tuple(why)) for route, why in access.near(arrival, destination)
         )
         nearest = min(routes, key=lambda each: len(each.differs), default=None)
-    return Explanation(arrival.gateway, destination, arrival.method, arrival.path, decision, nearest)
+    limits: tuple[str, ...] = ()
+    if decision.allowed:
+        path = arrival.path.partition("?")[0]
+        onward = Request(arrival.gateway, destination, arrival.method, arrival.path, arrival.headers)
+        here = limits_at(arrival.gateway, access.limits.get(arrival.gateway), arrival.method, path)
+        limits = (*here, *_limits(access, onward))
+    return Explanation(arrival.gateway, destination, arrival.method, arrival.path, decision, nearest, limits)
+
+
+def _limits(access: Access, request: Request) -> tuple[str, ...]:
+    """Those of the caller's proxy towards the destination, then the destination's own."""
+    facts = access.facts(request)
+    path = request.path if isinstance(facts, Refusal) else facts.path
+    source, destination = request.source or "", request.destination
+    return (
+        *limits_towards(source, access.limits.get(source), destination),
+        *limits_at(destination, access.limits.get(destination), request.method, path),
+    )
 
 
 def _candidates(access: Access, request: Request, decision: Decision) -> Iterator[Nearest]:

@@ -10,11 +10,12 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from posture.errors import InputError
 from posture.model.application import Application, Method, Name
 from posture.model.document import Document, NamedShape, Shape, nearest, read_document
+from posture.model.limits import KnownPath, Limit, check_limits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Grant", "HeaderMatch", "Limits", "Mesh", "Permission", "Posture", "available", "load_posture"]
+__all__ = ["Grant", "HeaderMatch", "Mesh", "Permission", "Posture", "available", "load_posture"]
 
 
 _QUIETLY = re2.Options()
@@ -94,12 +95,6 @@ class Grant(Shape):
     permissions: Annotated[tuple[Permission, ...], Field(min_length=1)] | None = None
 
 
-class Limits(Shape):
-    """Limits on one service. ``maxInboundConnections`` counts concurrent connections per instance."""
-
-    max_inbound_connections: Annotated[int, Field(ge=1)]
-
-
 class Mesh(Shape):
     """How hard the mesh is, beyond what is never loosened: no permissive mTLS, normalised paths."""
 
@@ -113,18 +108,28 @@ class Posture(NamedShape):
     extends: Name | None = None
     mesh: Mesh = Mesh()
     grants: tuple[Grant, ...] = ()
-    limits: Annotated[dict[Name, Limits], Field(default_factory=dict)]
+    limits: Annotated[dict[Name, Limit], Field(default_factory=dict)]
 
-    def through(self, grant: str) -> Posture:
-        """The same posture with its grants up to and including this one, to open layers step by step.
+    @property
+    def layers(self) -> list[str]:
+        """What it can be opened through, in order: its grants, then its limits."""
+        return [*(grant.name for grant in self.grants), *self.limits]
+
+    def through(self, layer: str) -> Posture:
+        """The same posture up to and including a layer, to move to it step by step.
+
+        Through a grant it opens no further ones, and limits all that it limits; through a limit it opens everything,
+        and sets no further limits.
 
         Raises:
-            InputError: The posture has no such grant.
+            InputError: The posture has no such layer.
         """
-        names = [each.name for each in self.grants]
-        if grant not in names:
-            raise InputError(f"posture '{self.name}' has no grant '{grant}'; {nearest(grant, names)}")
-        return self.model_copy(update={"grants": self.grants[: names.index(grant) + 1]})
+        if layer not in self.layers:
+            raise InputError(f"posture '{self.name}' has no grant or limit '{layer}'; {nearest(layer, self.layers)}")
+        if layer in self.limits:
+            kept = list(self.limits)[: list(self.limits).index(layer) + 1]
+            return self.model_copy(update={"limits": {name: self.limits[name] for name in kept}})
+        return self.model_copy(update={"grants": self.grants[: self.layers.index(layer) + 1]})
 
 
 def available(folder: Path) -> list[str]:
@@ -149,7 +154,7 @@ def _load(folder: Path, name: str, application: Application, above: tuple[str, .
     own = document.parse(Posture).named(name)
     _check_against(application, own, document)
     if own.extends is None:
-        _check_grants(own.grants, 0, document)
+        _check_layers(application, own, own, document)
         return own
     chain = (*above, name)
     if own.extends in chain:
@@ -157,11 +162,12 @@ def _load(folder: Path, name: str, application: Application, above: tuple[str, .
     if own.extends not in available(folder):
         document.fail(f"no posture '{own.extends}'; {nearest(own.extends, available(folder))}", "extends")
     base = _load(folder, own.extends, application, chain)
-    _check_grants(base.grants + own.grants, len(base.grants), document)
     inherited = {} if "mesh" in own.model_fields_set else {"mesh": base.mesh}
-    return own.model_copy(
+    whole = own.model_copy(
         update={**inherited, "grants": base.grants + own.grants, "limits": {**base.limits, **own.limits}}
     )
+    _check_layers(application, own, whole, document)
+    return whole
 
 
 def _check_against(application: Application, posture: Posture, document: Document) -> None:
@@ -183,9 +189,28 @@ def _check_against(application: Application, posture: Posture, document: Documen
                 f"'{grant.destination}' is a tcp service, which has no paths or methods; remove 'permissions'",
                 *("grants", i, "permissions"),
             )
-    for name in posture.limits:
-        if name not in services:
-            document.fail(f"no service '{name}'; {nearest(name, services)}", "limits", name)
+
+
+def _check_layers(application: Application, own: Posture, whole: Posture, document: Document) -> None:
+    """Check what a file says against what it extends as well."""
+    _check_grants(whole.grants, len(whole.grants) - len(own.grants), document)
+    names = {grant.name for grant in whole.grants}
+    for name in own.limits:
+        if name in names:
+            document.fail(f"'{name}' is a grant already; rename the limit", "limits", name)
+    check_limits(application, own.limits, _granted(whole.grants), document)
+
+
+def _granted(grants: tuple[Grant, ...]) -> dict[str, set[KnownPath]]:
+    """The paths that grants speak of, by service; a regular expression may mean any."""
+    found: dict[str, set[KnownPath]] = {}
+    for grant in grants:
+        for each in grant.permissions or ():
+            exact = KnownPath(each.path_exact) if each.path_exact else None
+            prefix = each.path_prefix or ("/" if each.path_regex else "")
+            path = exact or (KnownPath(prefix, prefix=True) if prefix else None)
+            found.setdefault(grant.destination, set()).update([path] if path else [])
+    return found
 
 
 def _check_grants(grants: tuple[Grant, ...], inherited: int, document: Document) -> None:

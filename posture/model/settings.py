@@ -15,6 +15,7 @@ from posture.errors import InputError
 from posture.model.application import Application, Port, load_application
 from posture.model.cluster import ClusterSettings
 from posture.model.document import Document, nearest, read_document
+from posture.model.limit_fields import Edition, Proxies
 from posture.model.posture import Posture, load_posture
 
 if TYPE_CHECKING:
@@ -43,8 +44,15 @@ class Settings(ClusterSettings):
     application: str = "bookinfo"
     posture: str = "layered-allow"
     through: str = ""
+    edition: Edition = Edition.COMMUNITY
+    envoy_workers: Annotated[int, Field(strict=False, ge=1, le=64)] = 1
     local_network: Annotated[str, StringConstraints(pattern=r"^127\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])$")] = "127.10"
     gateway_port: Annotated[Port, Field(strict=False)] = 8443
+
+    @property
+    def proxies(self) -> Proxies:
+        """What runs the posture, as far as what it compiles to depends on it."""
+        return Proxies(self.edition, self.envoy_workers)
 
     @property
     def consul_address(self) -> str:

@@ -27,7 +27,10 @@ def deploy(settings: Settings, application: Application, posture: Posture) -> di
         InputError: What can't be, before anything is declared.
     """
     if settings.target == "local":
-        LocalMesh(application.name, LocalMeshArgs(compile_entries(application, posture), settings.consul_address))
+        LocalMesh(
+            application.name,
+            LocalMeshArgs(compile_entries(application, posture, settings.proxies), settings.consul_address),
+        )
         page = f"{settings.entrance}{application.gateway.routes[0].path}"
         return {"page": page, "ui": f"{settings.consul_address}/ui"}
     _deploy_to_cluster(settings, application, posture)
@@ -55,7 +58,7 @@ def _deploy_to_cluster(settings: Settings, application: Application, posture: Po
         KubernetesMeshArgs(
             context=settings.kube_context,
             kubeconfig=settings.kubeconfig,
-            entries=compile_entries(application, posture),
+            entries=compile_entries(application, posture, settings.proxies),
             inventory=found,
             release=release if settings.consul_is_ours else None,
             pem=Pem(settings.gateway_certificate, gateway_key()) if settings.gateway_certificate else None,

@@ -18,7 +18,7 @@ __all__ = ["difference_text"]
 
 
 def difference_text(difference: Difference) -> RenderableType:
-    """Sections for calls that open, calls that close, rules that change with the same answers, and edited fields."""
+    """Sections for calls that open, that close, rules that change with the same answers, limits, and edited fields."""
     if not difference:
         return Text(f"{difference.old} and {difference.new} are the same")
     parts: list[RenderableType] = [Text(f"{difference.old} → {difference.new}", "bold")]
@@ -31,6 +31,9 @@ def difference_text(difference: Difference) -> RenderableType:
     ):
         if changes:
             parts += [Text(), Text(f"{words} ({len(changes)})", style), _changes(sign, changes)]
+    if difference.limits:
+        limits = Text("\n".join(f"~  {words}" for words in difference.limits))
+        parts += [Text(), Text(f"limits ({len(difference.limits)})", "bold"), limits]
     if difference.edits:
         parts += [Text(), Text(f"edited fields ({len(difference.edits)})", "bold"), _edits(difference.edits)]
     return Group(*parts)

@@ -15,7 +15,7 @@ __all__ = ["explanation_json"]
 
 
 def explanation_json(explanation: Explanation, origins: Mapping[str, Origin]) -> str:
-    """The cell's fields, then `why`, `status`, `where` (file, line, grant, or null) and `nearest` (or null)."""
+    """The cell's fields, then `why`, `status`, `where` (file, line, grant, or null), `nearest` (or null), `limits`."""
     decision, nearest = explanation.decision, explanation.nearest
     found: dict[str, Any] = {
         "source": explanation.source,
@@ -28,6 +28,7 @@ def explanation_json(explanation: Explanation, origins: Mapping[str, Origin]) ->
         "status": decision.status,
         "where": _place(origins.get(decision.rule)),
         "nearest": None,
+        "limits": explanation.limits,
     }
     if nearest:
         place = _place(origins.get(nearest.rule))

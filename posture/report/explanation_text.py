@@ -16,7 +16,7 @@ __all__ = ["explanation_text"]
 
 
 def explanation_text(explanation: Explanation, origins: Mapping[str, Origin]) -> Text:
-    """The answer in a line, then a line for each of: the rule, its words, its place, the nearest other rule."""
+    """The answer in a line, then a line for each of: the rule, its words, its place, the nearest other rule, limits."""
     decision, nearest = explanation.decision, explanation.nearest
     answer = Text("ALLOWED", "bold green") if decision.allowed else Text("DENIED", "bold red")
     call = f"  {explanation.source} → {explanation.destination}  {explanation.method} {explanation.path}"
@@ -30,6 +30,7 @@ def explanation_text(explanation: Explanation, origins: Mapping[str, Origin]) ->
             lines.append(_line("but", "another rule comes before it"))
     else:
         lines.append(_line("nearest", f"no rule {'denies' if decision.allowed else 'allows'} it"))
+    lines += [_line("limit" if i == 0 else "", words) for i, words in enumerate(explanation.limits)]
     return Text("\n").join(lines)
 
 

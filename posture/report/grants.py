@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from posture.model.limit_words import limit_words
+from posture.model.limits import in_force
+
 if TYPE_CHECKING:
     from posture.model.posture import Grant, Permission, Posture
 
@@ -13,12 +16,13 @@ __all__ = ["grants_table"]
 
 
 def grants_table(posture: Posture) -> Table:
-    """One row a grant and one a limit; everything else is denied."""
+    """One row a grant and one for each thing that is limited; everything else is denied."""
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for grant in posture.grants:
         table.add_row(f"  {grant.name}", f"{grant.source} → {grant.destination}", _requests(grant))
-    for service, limits in posture.limits.items():
-        table.add_row("  limit", service, f"maxInboundConnections {limits.max_inbound_connections}", style="yellow")
+    for service, limit in in_force(posture.limits).items():
+        for words in limit_words(limit):
+            table.add_row("  limit", service, words, style="yellow")
     return table
 
 

@@ -15,10 +15,17 @@ __all__ = ["manifests_yaml"]
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes a value out again wherever it stands: `&id001` is no help to a reader."""
+    """Writes a value out again wherever it stands, and texts of several lines as such."""
 
     def ignore_aliases(self, _data: Any) -> bool:  # noqa: ANN401 - whatever YAML can hold
         return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _text)
 
 
 def manifests_yaml(manifests: Iterable[Manifest]) -> str:

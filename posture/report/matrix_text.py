@@ -8,6 +8,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from posture.model.limit_words import limit_words
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -20,11 +22,13 @@ ALLOWED, DENIED, MISSING, SELF = Text("✓", "green"), Text("·", "dim"), Text("
 
 
 def matrix_text(matrix: Matrix) -> RenderableType:
-    """The matrix as a grid, or as a list where a grid would be too wide; then what the signs mean."""
+    """The matrix as a grid, or as a list where a grid would be too wide; then what the signs mean, and the limits."""
     wide = len(matrix.sources) > MOST_COLUMNS
     default = f"default {matrix.access.default}"
     legend = Text.assemble(ALLOWED, " allowed  ", MISSING, " denied though declared  ", DENIED, f" denied  ({default})")
-    return Group(_list(matrix) if wide else _grid(matrix), Text(), legend)
+    limits = [f"{service}: {words}" for service, each in matrix.access.limits.items() for words in limit_words(each)]
+    said = [Text(), Text("limits", "bold"), *map(Text, limits)] if limits else []
+    return Group(_list(matrix) if wide else _grid(matrix), Text(), legend, *said)
 
 
 def _grid(matrix: Matrix) -> Table:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from posture.report.load_svg import load_svg
 from posture.report.mesh_svg import mesh_svg
 from posture.verify.findings import Outcome, Section
 
@@ -94,6 +95,7 @@ class _Part(NamedTuple):
     tables: list[_Table]
     counts: Mapping[Outcome, int]
     plots: Mapping[str, list[_Bar]]
+    courses: Mapping[str, Markup]
 
 
 def verification_html(verification: Verification, matrix: Matrix) -> str:
@@ -195,13 +197,14 @@ def _parts(findings: Sequence[Finding]) -> list[_Part]:
             mine.sort(key=lambda finding: _ORDER.index(finding.outcome))
             counts = Counter(finding.outcome for finding in mine)
             shown = {each: counts[each] for each in _ORDER}
-            found.append(_Part(section.value, title, about, mine, crossed, shown, _plots(mine)))
+            courses = {each.name: Markup(load_svg(each.moments)) for each in mine if each.moments}  # noqa: S704 - ours
+            found.append(_Part(section.value, title, about, mine, crossed, shown, _plots(mine), courses))
     return found
 
 
 def _plots(findings: Iterable[Finding]) -> dict[str, list[_Bar]]:
-    """A bar for each answer of each finding that counted some, all to one scale."""
-    counted = {finding.name: finding.figures for finding in findings if finding.figures}
+    """A bar for each answer of each finding that counted some and not their course, all to one scale."""
+    counted = {each.name: each.figures for each in findings if each.figures and not each.moments}
     most = max((times for figures in counted.values() for times in figures.values()), default=0) or 1
     return {
         name: [

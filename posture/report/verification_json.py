@@ -27,6 +27,9 @@ def verification_json(verification: Verification) -> str:
         "cells": [
             {**each.cell._asdict(), "observed": each.observed, "outcome": each.outcome} for each in verification.cells
         ],
-        "findings": [asdict(finding) for finding in verification.findings],
+        "findings": [
+            {**asdict(finding), "moments": [moment._asdict() for moment in finding.moments]}
+            for finding in verification.findings
+        ],
     }
     return json.dumps(content, indent=2)

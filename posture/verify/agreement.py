@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
+from posture.model.limiter import OVER_THE_LIMIT
 from posture.verify.layer4 import ask_layer4
 from posture.verify.places import taken
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Disagreement", "Observation", "Question", "Settled", "declared_requests", "observe", "settle"]
 
-_FORBIDDEN, _OVERLOADED = 403, 503
+_FORBIDDEN, _LIMITED, _OVERLOADED = 403, 429, 503
 _PATIENCE_WITH_LIMITS = 3.0
 
 
@@ -39,8 +40,8 @@ class Question(NamedTuple):
 class Observation:
     """A question with the answers of all instances that were asked.
 
-    ``full`` says that it got no answer and that the destination had all the connections that its limit allows: then
-    nothing is known of it.
+    ``full`` says that it got no answer that tells, and that a limit was why: the destination had all the connections
+    that it takes, or a rate was used up on the way. Then nothing is known of it.
     """
 
     question: Question
@@ -167,7 +168,7 @@ class _Group:
                     open_ones.append(seen)
             left = [seen.question for seen in open_ones]
             waited = time.monotonic() - begun
-            full = full or self._is_full()
+            full = full or self._is_full() or any(_is_limited(seen) for seen in open_ones)
             silent = all(seen.silent for seen in open_ones)
             if not left or waited > timeout or (full and silent and waited > _PATIENCE_WITH_LIMITS):
                 break
@@ -194,6 +195,8 @@ def _agrees(question: Question, answer: Answer) -> bool:
     """A request was let in if the application itself has answered; it is denied by the refusal that the model names."""
     decision = question.decision
     if decision.allowed:
+        if _limited_behind_the_rules(question, answer):
+            return True
         return answer.passed_on and not answer.denied and not _is_silence(question, answer)
     if decision.status == _FORBIDDEN:
         return answer.denied
@@ -201,11 +204,22 @@ def _agrees(question: Question, answer: Answer) -> bool:
 
 
 def _is_silence(question: Question, answer: Answer) -> bool:
-    """Whether it says nothing about who may call: no answer, or 503 from a proxy.
+    """Whether it says nothing about who may call: no answer, or 503 or 429 from a proxy.
 
     A gateway's 503 may be the sidecar's, for what tells who answered is then the gateway's own header.
     """
     if answer.status is None:
         return not (answer.denied or answer.passed_on)
     by_proxy = isinstance(question.request, Arrival) or not answer.passed_on
-    return answer.status == _OVERLOADED and by_proxy
+    if _limited_behind_the_rules(question, answer):
+        return False
+    return answer.status in {_LIMITED, _OVERLOADED} and by_proxy
+
+
+def _limited_behind_the_rules(question: Question, answer: Answer) -> bool:
+    """Whether the destination's own limiter refused it: that stands behind the rules, so they have let it in."""
+    return answer.status == _LIMITED and answer.words.startswith(f"{OVER_THE_LIMIT} {question.destination}:")
+
+
+def _is_limited(seen: Observation) -> bool:
+    return any(answer.status == _LIMITED for answer in seen.answers)

@@ -33,7 +33,7 @@ def bypass_findings(target: NearTarget, application: Application, access: Access
     """Try everything on every ground, at each instance's sidecar and then at the gateway; a finding for each family.
 
     Instances are tried side by side. Idle connections of the gateway and the clients to services with a limit are
-    closed first and last, since they would hold the places that attempts, and later visitors, need.
+    closed before and after, since they would hold the places that attempts, and later visitors, need.
     """
     sidecars, entrance = sidecar_grounds(access, application), entrance_grounds(access, application)
     by_instance: dict[Endpoint, list[Ground]] = {}
@@ -55,6 +55,7 @@ def bypass_findings(target: NearTarget, application: Application, access: Access
         door = _entrance(target, application, access, ground)
         label = f"visitor → {ground.caller} → {ground.destination}"
         results += [(label, tried) for tried in door.try_everything()]
+    _give_back(target, application, access)
     results += _malformed(target, application, access, by_instance, entrance.found)
     _give_back(target, application, access)
     blind = [_unmeasured(*words.split(": ", 1)) for words in (*sidecars.blind, *entrance.blind)]

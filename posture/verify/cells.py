@@ -21,6 +21,8 @@ __all__ = ["observed_cells", "unmeasured_findings"]
 _NOT_FOUND = 404
 _NO_CONNECTION = "others hold all the connections that its limit allows"
 _NOT_NEAR = "a tcp service can be asked only by a connection from this machine"
+_NO_REQUEST = "a limited rate on the way was used up"
+_LIMITED = 429
 
 
 def observed_cells(
@@ -89,7 +91,8 @@ def _destination(matrix: Matrix, application: Application, arrival: Arrival) -> 
 
 def _observed(cell: Cell, seen: Observation, target: Target) -> ObservedCell:
     if seen.full:
-        return ObservedCell(cell, _NO_CONNECTION, agrees=False, measured=False)
+        why = _NO_REQUEST if any(answer.status == _LIMITED for answer in seen.answers) else _NO_CONNECTION
+        return ObservedCell(cell, why, agrees=False, measured=False)
     request = seen.question.request
     if isinstance(request, Arrival):
         [answer] = seen.answers

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from posture.model.matrix import Cell
 
-__all__ = ["Finding", "ObservedCell", "Outcome", "Section", "Verification"]
+__all__ = ["Finding", "Moment", "ObservedCell", "Outcome", "Section", "Verification"]
 
 
 class Outcome(StrEnum):
@@ -33,11 +33,19 @@ class Section(StrEnum):
     OUTSIDE = "outside"
 
 
+class Moment(NamedTuple):
+    """A slice of a load: the second at which it began, and the requests a second that were sent and let through."""
+
+    second: float
+    offered: float
+    admitted: float
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was tried beside the matrix; ``expected`` and ``observed`` are a few words each.
 
-    ``figures`` says how often each answer came, where answers were counted.
+    ``figures`` says how often each answer came, where answers were counted; ``moments`` how that went over time.
     """
 
     section: Section
@@ -46,6 +54,7 @@ class Finding:
     expected: str
     observed: str
     figures: Mapping[str, int] = field(default_factory=dict)
+    moments: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True)

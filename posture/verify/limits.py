@@ -73,7 +73,9 @@ def _unlimited(loading: _Loading) -> Finding:
     limited = loading.refused() is not None
     words = f"{_words(codes)}; Envoy has a limit" if limited else _words(codes)
     holds = not limited and not codes.keys() & _BAD
-    return _finding(f"{loading.service} without a limit", "no 503 on 2 connections", words, codes, holds=holds)
+    return _finding(
+        f"{loading.service} without a limit of connections", "no 503 on 2 connections", words, codes, holds=holds
+    )
 
 
 def _limited(loading: _Loading, limit: int) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from posture.model.access import Access
     from posture.model.application import Application
     from posture.model.matrix import Sample
-    from posture.verify.target import Target
+    from posture.verify.target import Answer, Target
 
 __all__ = ["outside_findings"]
 
-_OVERLOADED = 503
-"""A limit's answer, or that of a service which is not there: it says nothing about who may call."""
+_LIMITED, _OVERLOADED = 429, 503
+"""A limit's answers, the latter also that of a service which is not there: they say nothing about who may call."""
+
+_PATIENCE = 3
 
 _WORST_FIRST = (Outcome.FAILS, Outcome.NOT_MEASURED, Outcome.HOLDS)
 
@@ -90,12 +93,22 @@ def _off_the_routes(target: Target, application: Application, access: Access, wa
         decisions = [access.enter(arrival, name) for name in services]
         if any(decision.allowed for decision in decisions):
             continue
-        answer = target.enter(arrival)
+        answer = _enter(target, arrival)
         right = answer.status in {decision.status for decision in decisions}
-        silent = answer.status is None or answer.status == _OVERLOADED
+        silent = answer.status in {None, _LIMITED, _OVERLOADED}
         outcome = Outcome.HOLDS if right else Outcome.NOT_MEASURED if silent else Outcome.FAILS
         tried.append(_Tried(outcome, path, str(answer.status or answer.words)))
     return _sum_up(f"a visitor leaves the routes of {gateway}", "refused", tried)
+
+
+def _enter(target: Target, arrival: Arrival) -> Answer:
+    """The answer, after some seconds if a rate at the gateway is used up."""
+    for _ in range(_PATIENCE):
+        answer = target.enter(arrival)
+        if answer.status != _LIMITED:
+            break
+        time.sleep(1)
+    return answer
 
 
 def _sum_up(name: str, expected: str, tried: list[_Tried]) -> Finding:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from posture.model.access import Access
 from posture.model.matrix import matrix
+from posture.model.rates import rates_of
 from posture.verify.bypass import bypass_findings
 from posture.verify.capture import capture_findings
 from posture.verify.cells import observed_cells, unmeasured_findings
@@ -19,6 +20,7 @@ from posture.verify.mtls import mtls_findings
 from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
 from posture.verify.places import give_back
+from posture.verify.rates import rates_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,16 +39,25 @@ _WHY_NOT_NEAR = "its bytes can't be sent from here to a mesh on other machines"
 
 
 def _near(
-    section: Section, name: str, expected: str, find: Callable[[NearTarget, Application, Access], list[Finding]]
+    section: Section,
+    name: str,
+    expected: str,
+    find: Callable[[NearTarget, Application, Access], list[Finding]],
+    concerns: Callable[[Access], bool] = lambda _: True,
 ) -> Callable[[Target, Application, Access], list[Finding]]:
-    """What is only tried on a mesh on this machine; of another it is said that it wasn't."""
+    """What is only tried on a mesh on this machine; of another, where it is concerned, it is said that it wasn't."""
 
     def found(target: Target, application: Application, access: Access) -> list[Finding]:
-        if target.near is None:
-            return [Finding(section, name, Outcome.NOT_MEASURED, expected, _WHY_NOT_NEAR)]
-        return find(target.near, application, access)
+        if target.near is not None:
+            return find(target.near, application, access)
+        finding = Finding(section, name, Outcome.NOT_MEASURED, expected, _WHY_NOT_NEAR)
+        return [finding] if concerns(access) else []
 
     return found
+
+
+def _has_rates(access: Access) -> bool:
+    return any(rates_of(limit) for limit in access.limits.values())
 
 
 SECTIONS: tuple[tuple[str, Callable[[Target, Application, Access], Iterable[Finding]]], ...] = (
@@ -65,6 +76,10 @@ SECTIONS: tuple[tuple[str, Callable[[Target, Application, Access], Iterable[Find
     ),
     ("trying from outside", outside_findings),
     ("loading the services", limits_findings),
+    (
+        "using up the rates",
+        _near(Section.LIMITS, "rates under load", "as many as they let through", rates_findings, _has_rates),
+    ),
 )
 """What is tried beside the calls, one after the other, and the words for it while it is."""
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from posture.model.access import Arrival, Request
     from posture.verify.attempts import Attempt
 
-__all__ = ["Answer", "Endpoint", "NearTarget", "Target"]
+__all__ = ["Answer", "Endpoint", "NearTarget", "Offered", "Pace", "Reply", "Target"]
 
 
 class Endpoint(NamedTuple):
@@ -20,6 +20,35 @@ class Endpoint(NamedTuple):
     instance: str
     host: str
     port: int
+
+
+class Pace(NamedTuple):
+    """How to send the same request again and again: spread evenly over connections that are kept."""
+
+    path: str
+    per_second: float
+    seconds: float
+    connections: int = 4
+    method: str = "GET"
+
+
+class Reply(NamedTuple):
+    """What came of one request: when it was sent (Unix time), how long the answer took (seconds), its status if any."""
+
+    at: float
+    took: float
+    status: int | None
+
+
+class Offered(NamedTuple):
+    """The requests in the order in which they were sent, from ``begun`` (Unix time) on.
+
+    ``unseen`` more were sent before them, with unknown answers.
+    """
+
+    begun: float
+    replies: Sequence[Reply]
+    unseen: int
 
 
 class Answer(Protocol):
@@ -98,3 +127,6 @@ class NearTarget(Target, Protocol):
 
     def entrance(self) -> Endpoint:
         """Where the gateway takes visitors."""
+
+    def offer(self, source: str | None, endpoint: Endpoint, pace: Pace) -> Offered:
+        """Send requests straight to a sidecar as the source, or without one to the gateway as a visitor."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Met", "judge", "judge_smuggle", "met"]
 
-_OK, _REDIRECT, _FORBIDDEN, _OVERLOADED = 200, 300, 403, 503
+_OK, _REDIRECT, _FORBIDDEN = 200, 300, 403
+_OF_LIMITS = {429, 503}
+"""What limits answer: nothing of the rules, which deny before a limit counts."""
 _FROM_BEHIND = "x-envoy-upstream-service-time"
 _DENIED = b"RBAC: access denied"
 
@@ -62,4 +64,4 @@ def _met(response: Response) -> Met:
         return Met.DENIED
     if _FROM_BEHIND in response.headers or _OK <= response.status < _REDIRECT:
         return Met.ANSWERED
-    return Met.SILENCE if response.status == _OVERLOADED else Met.REFUSED
+    return Met.SILENCE if response.status in _OF_LIMITS else Met.REFUSED

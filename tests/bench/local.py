@@ -1,4 +1,4 @@
-"""The local target: starts, switches, memory, verification.
+"""The local target: starts, switches, memory, verification, limits.
 
 The floor of a posture switch is a bare Pulumi program that holds the same entries written out by hand, run by the same
 engine with the same plugins against the same Consul; below that, the raw HTTP writes.
@@ -24,6 +24,7 @@ from posture.model.application import load_application
 from posture.model.entries import Entry, Kind, compile_entries
 from posture.model.posture import load_posture
 from tests.bench.figures import Row, timed
+from tests.bench.limits import limit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -67,6 +68,8 @@ def measure(project: Path) -> Iterator[Row]:
 
     resident = memory(project)
     yield Row("memory of the mesh, resident", f"{resident / 2**20:.0f} MB", goal="≤ 900 MB")
+
+    yield from limit_rows(project, STACK)
 
     environment = variables(project)
     ours = median(lambda name: switch(project, environment, STACK, name))

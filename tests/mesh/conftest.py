@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,10 @@ class LiveStack:
         seen = ""
         for _ in range(at_most):
             answer = self.page()
-            assert answer.status_code == 200 or (limited and answer.status_code == 503), answer.text
+            assert answer.status_code == 200 or (limited and answer.status_code in {429, 503}), answer.text
             seen += answer.text
+            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                time.sleep(0.5)
             if all(re.search(text, seen) for text in sought):
                 return seen
         raise AssertionError(f"not seen in {at_most} pages: {[t for t in sought if not re.search(t, seen)]}")

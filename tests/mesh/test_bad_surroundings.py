@@ -21,7 +21,7 @@ def test_plain_up_without_a_running_mesh_says_how_to_start_it(project: Project) 
     project.add_stack("cold", "127.41", 9444)
     sourced = 'eval "$(posture env --stack cold)" && pulumi'
     preview = project.run("bash", "-c", f"{sourced} preview --stack cold", variables=_path())
-    assert "20 to create" in preview.stdout, "a preview needs no running Consul"
+    assert "21 to create" in preview.stdout, "a preview needs no running Consul"
     done = project.run("bash", "-c", f"{sourced} up --yes --skip-preview --stack cold", check=None, variables=_path())
     assert done.returncode != 0
     assert "the mesh of stack 'cold' is not running" in done.stdout
@@ -39,6 +39,18 @@ def test_a_wrong_passphrase_is_one_line_and_changes_nothing(live: LiveStack) -> 
     assert done.stderr.splitlines()[-1].startswith("error: the passphrase does not open the state of stack 'walk'; set")
     assert "Traceback" not in done.stderr
     assert live.entries() == before
+
+
+def test_enterprise_on_community_edition_is_one_line_and_starts_nothing(project: Project) -> None:
+    project.add_stack("paid", "127.45", 9448)
+    file = project.folder / "Pulumi.paid.yaml"
+    file.write_text(file.read_text() + "  consul-posture:edition: enterprise\n")
+    done = project.posture("up", "rate-limited", "--stack", "paid", check=2)
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: stack 'paid' is set to edition 'enterprise', and its Consul is"
+    )
+    assert "running" not in project.posture("status", "--stack", "paid", check=1).stdout
+    project.posture("down", "--stack", "paid")
 
 
 def test_a_taken_port_names_its_holder(project: Project) -> None:

@@ -30,7 +30,7 @@ STEPS = [
     ("baseline", None),
     ("deny-all", None),
     *(("layered-allow", grant) for grant in GRANTS),
-    ("rate-limited", None),
+    ("rate-limited", "one-connection"),
 ]
 CALLS = 96
 """Of bookinfo: 16 requests, each by all of the 7 callers but the service itself."""
@@ -72,7 +72,7 @@ def test_verify_is_green_under(live: LiveStack, posture: str, through: str | Non
 
 
 def test_verify_makes_room_where_the_gateway_holds_the_only_connection(live: LiveStack) -> None:
-    live.up("rate-limited")
+    live.up("rate-limited", "one-connection")
     assert live.page().status_code == 200, "the gateway keeps its connection"
     assert {cell["outcome"] for cell in result(live)["cells"]} == {"holds"}
 

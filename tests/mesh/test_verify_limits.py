@@ -60,7 +60,7 @@ def no_limit(live: LiveStack) -> Iterator[None]:
 
 
 def test_a_limit_refuses_beyond_it_and_only_there(live: LiveStack) -> None:
-    live.up("rate-limited")
+    live.up("rate-limited", "one-connection")
     assert live.page().status_code == 200  # the gateway keeps its connection, and with it the only place
     findings = loaded(live)
     assert {name: finding.outcome for name, finding in findings.items()} == {
@@ -74,7 +74,7 @@ def test_a_limit_refuses_beyond_it_and_only_there(live: LiveStack) -> None:
 
 
 def test_a_limit_that_was_removed_is_found_out(live: LiveStack) -> None:
-    live.up("rate-limited")
+    live.up("rate-limited", "one-connection")
     with no_limit(live):
         finding = loaded(live)[BEYOND]
     assert finding.outcome is Outcome.FAILS
@@ -85,7 +85,7 @@ def test_a_limit_that_was_removed_is_found_out(live: LiveStack) -> None:
 def test_nobody_is_refused_where_nothing_is_limited(live: LiveStack) -> None:
     live.up("layered-allow")
     (finding,) = loaded(live).values()
-    assert (finding.name, finding.outcome) == ("productpage without a limit", Outcome.HOLDS)
+    assert (finding.name, finding.outcome) == ("productpage without a limit of connections", Outcome.HOLDS)
 
 
 def test_a_limit_that_no_client_may_try_is_said_to_be_unmeasured(live: LiveStack) -> None:

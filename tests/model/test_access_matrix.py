@@ -26,8 +26,9 @@ def bookinfo() -> Application:
     return load_application(ROOT / "apps" / "bookinfo.yaml")
 
 
-def access_of(application: Application, name: str) -> Access:
-    return Access(compile_entries(application, load_posture(ROOT / "stacks", name, application)))
+def access_of(application: Application, name: str, through: str | None = None) -> Access:
+    posture = load_posture(ROOT / "stacks", name, application)
+    return Access(compile_entries(application, posture.through(through) if through else posture))
 
 
 def of_grants(application: Application, *grants: Grant) -> Access:
@@ -130,10 +131,33 @@ def test_what_closes_is_what_opens_the_other_way(bookinfo: Application) -> None:
 
 
 def test_a_limit_is_an_edit_and_opens_nothing(bookinfo: Application) -> None:
-    found = compare(bookinfo, ("a", access_of(bookinfo, "layered-allow")), ("b", access_of(bookinfo, "rate-limited")))
+    layered, limited = access_of(bookinfo, "layered-allow"), access_of(bookinfo, "rate-limited", "one-connection")
+    found = compare(bookinfo, ("a", layered), ("b", limited))
     [edit] = found.edits
     assert edit == ("service-defaults/productpage", "MaxInboundConnections", None, 1)
+    assert found.limits == ("productpage: 1 connection at once, was unlimited",)
     assert (found.opened, found.closed, found.changed) == ((), (), ())
+
+
+def test_a_change_of_rates_is_said_in_words_and_shown_by_its_parameters(bookinfo: Application) -> None:
+    found = compare(
+        bookinfo,
+        ("a", access_of(bookinfo, "rate-limited", "one-connection")),
+        ("b", access_of(bookinfo, "rate-limited", "fair-share")),
+    )
+    assert found.limits == (
+        "productpage: unlimited connections, was 1 connection at once",
+        "productpage: 2/s of /login, burst 4, was unlimited",
+        "productpage: 20/s per caller, burst 40, was unlimited",
+    )
+    connections, extensions = found.edits
+    assert connections == ("service-defaults/productpage", "MaxInboundConnections", 1, None)
+    assert extensions.after["builtin/lua"]["Arguments"]["Script"]["limits"][1] == {
+        "of": "caller",
+        "name": "20/s per caller",
+        "rate": 20,
+        "burst": 40,
+    }
 
 
 def test_a_condition_on_a_header_is_an_edit(bookinfo: Application) -> None:

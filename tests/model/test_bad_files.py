@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
 
 HEAD = "description: A test\n"
+LIMIT = "limits:\n  details: {"
 GRANT = HEAD + "grants:\n  - {name: a, from: productpage, to: details}\n"
 
 POSTURES = {
@@ -55,6 +56,100 @@ POSTURES = {
         "must be a whole number, not text",
     ),
     "limit of zero": (HEAD + "limits:\n  details: {maxInboundConnections: 0}\n", 3, "must be at least 1, not 0"),
+    "rate of zero": (HEAD + LIMIT + "requestsPerSecond: 0}\n", 3, "'requestsPerSecond' must be at least 0.01, not 0"),
+    "negative rate": (
+        HEAD + LIMIT + "requestsPerSecond: -5}\n",
+        3,
+        "'requestsPerSecond' must be at least 0.01, not -5",
+    ),
+    "rate in words": (HEAD + LIMIT + "requestsPerSecond: five}\n", 3, "'requestsPerSecond' must be a number, not text"),
+    "rate without end": (HEAD + LIMIT + "requestsPerSecond: .inf}\n", 3, "'requestsPerSecond' must be a finite number"),
+    "rate that is none": (
+        HEAD + LIMIT + "requestsPerSecond: .nan}\n",
+        3,
+        "'requestsPerSecond' must be a finite number",
+    ),
+    "rate beyond all reason": (HEAD + LIMIT + "requestsPerSecond: 1.0e+9}\n", 3, "'requestsPerSecond' must be at most"),
+    "burst below one": (HEAD + LIMIT + "requestsPerSecond: 5, burst: 0}\n", 3, "'burst' must be at least 1, not 0"),
+    "burst of a part": (
+        HEAD + LIMIT + "requestsPerSecond: 5, burst: 1.5}\n",
+        3,
+        "'burst' must be a whole number, not 1.5",
+    ),
+    "burst without a rate": (HEAD + LIMIT + "burst: 5}\n", 3, "'burst' needs 'requestsPerSecond'"),
+    "limit of nothing": (HEAD + LIMIT + "description: x}\n", 3, "a limit that says nothing limits nothing"),
+    "limit of no rate per caller": (HEAD + LIMIT + "perCaller: {burst: 5}}\n", 3, "'requestsPerSecond' is missing"),
+    "field of Enterprise": (
+        HEAD + LIMIT + "rateLimits: {instanceLevel: {requestsPerSecond: 5}}}\n",
+        3,
+        "'rateLimits' is a field of Consul Enterprise; write requestsPerSecond",
+    ),
+    "route of Enterprise": (
+        HEAD + LIMIT + "routes: [{pathRegex: /a, requestsPerSecond: 5}]}\n",
+        3,
+        "'pathRegex' of a rate is a field of Consul Enterprise; write pathExact",
+    ),
+    "route that no service serves": (
+        HEAD + "limits:\n  productpage: {routes: [{pathExact: /x, requestsPerSecond: 5}]}\n",
+        3,
+        "nothing of 'productpage' is known at '/x'; did you mean '/'?",
+    ),
+    "route that no route of the gateway leads to": (
+        HEAD + "limits:\n  gateway: {routes: [{pathPrefix: /log, requestsPerSecond: 5}]}\n",
+        3,
+        "nothing of 'gateway' is known at '/log'; known: /",
+    ),
+    "route without a match": (
+        HEAD + LIMIT + "routes: [{requestsPerSecond: 5}]}\n",
+        3,
+        "a route needs a path or methods",
+    ),
+    "route that another hides": (
+        HEAD + LIMIT + "routes: [{methods: [GET], requestsPerSecond: 5}, {methods: [GET], requestsPerSecond: 6}]}\n",
+        3,
+        "two routes match the same requests",
+    ),
+    "route with two paths": (
+        HEAD + LIMIT + "routes: [{pathExact: /a, pathPrefix: /b, requestsPerSecond: 5}]}\n",
+        3,
+        "a route has one of pathExact and pathPrefix",
+    ),
+    "route with a path of many kinds of blank": (
+        HEAD + LIMIT + "routes: [{pathExact: '/a b', requestsPerSecond: 5}]}\n",
+        3,
+        "'/a b' is no valid 'pathExact'",
+    ),
+    "rate on tcp": (
+        HEAD + "limits:\n  database: {requestsPerSecond: 5}\n",
+        3,
+        "'requestsPerSecond' can't be here: 'database' is a tcp service",
+    ),
+    "rate per caller on tcp": (
+        HEAD + "limits:\n  a: {on: database, perCaller: {requestsPerSecond: 5}}\n",
+        3,
+        "'perCaller' can't be here: 'database' is a tcp service, which has no requests; limit its",
+    ),
+    "rate per caller at the gateway": (
+        HEAD + "limits:\n  gateway: {perCaller: {requestsPerSecond: 5}}\n",
+        3,
+        "'perCaller' can't be here: the gateway limits the rate of all that enters",
+    ),
+    "upstream that isn't called": (
+        HEAD + LIMIT + "upstreams: {ratings: {maxConnections: 1}}}\n",
+        3,
+        "details doesn't call 'ratings'; there are none",
+    ),
+    "upstream with nothing": (
+        HEAD + LIMIT + "upstreams: {ratings: {}}}\n",
+        3,
+        "an upstream's limits that say nothing",
+    ),
+    "limit named as a grant": (
+        GRANT + "limits:\n  a: {on: details, requestsPerSecond: 5}\n",
+        5,
+        "'a' is a grant already; rename the limit",
+    ),
+    "limit on nobody": (HEAD + "limits:\n  a: {on: detail, requestsPerSecond: 5}\n", 3, "did you mean 'details'?"),
     "limit on no service": (HEAD + "limits:\n  detail: {maxInboundConnections: 1}\n", 3, "did you mean 'details'?"),
     "unknown destination": (
         HEAD + "grants:\n  - name: a\n    from: productpage\n    to: rating\n",

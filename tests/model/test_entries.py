@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from posture.model.application import load_application
 from posture.model.entries import Kind, compile_entries
 from posture.model.posture import available, load_posture
 from posture.model.schemas import SHAPES, schema_of
+from tests.goldens import golden_entries, golden_text
 
 if TYPE_CHECKING:
     from posture.model.application import Application
@@ -32,7 +32,12 @@ def entries_of(application: Application, name: str, through: str | None = None) 
 
 
 @pytest.mark.parametrize(
-    ("name", "through"), [*((name, None) for name in POSTURES), ("layered-allow", "reviews-viewer")]
+    ("name", "through"),
+    [
+        *((name, None) for name in POSTURES),
+        ("layered-allow", "reviews-viewer"),
+        ("rate-limited", "one-connection"),
+    ],
 )
 def test_entries_are_the_golden_ones(
     bookinfo: Application, name: str, through: str | None, *, update_golden: bool
@@ -40,8 +45,8 @@ def test_entries_are_the_golden_ones(
     golden = ROOT / "tests" / "golden" / f"{name}{f'-through-{through}' if through else ''}.json"
     entries = entries_of(bookinfo, name, through)
     if update_golden:
-        golden.write_text(json.dumps(entries, indent=2) + "\n")
-    assert entries == json.loads(golden.read_text())
+        golden.write_text(golden_text(entries))
+    assert entries == golden_entries(golden.read_text())
 
 
 def test_every_posture_has_the_same_entries_by_kind_and_name(bookinfo: Application) -> None:
@@ -63,8 +68,8 @@ def test_through_opens_the_grants_up_to_it_and_no_more(bookinfo: Application) ->
     assert {key for key in whole if part[key] != whole[key]} == {"service-intentions/ratings"}
 
 
-def test_rate_limited_is_layered_allow_with_one_connection_to_the_page(bookinfo: Application) -> None:
-    limited, layered = entries_of(bookinfo, "rate-limited"), entries_of(bookinfo, "layered-allow")
+def test_rate_limited_starts_as_layered_allow_with_one_connection_to_the_page(bookinfo: Application) -> None:
+    limited, layered = entries_of(bookinfo, "rate-limited", "one-connection"), entries_of(bookinfo, "layered-allow")
     changed = {key: limited[key] for key in layered if limited[key] != layered[key]}
     assert changed == {
         "service-defaults/productpage": {**layered["service-defaults/productpage"], "MaxInboundConnections": 1}

@@ -117,7 +117,7 @@ def test_the_context_is_named_to_the_provider(declared: Declared) -> None:
 
 def test_everything_in_the_cluster_has_that_provider(declared: Declared) -> None:
     objects = declared.objects()
-    assert len(objects) == 35
+    assert len(objects) == 36
     assert {declared.requests[name].provider.split("::")[3] for name in objects} == {"kubernetes"}
 
 

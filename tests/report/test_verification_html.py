@@ -19,7 +19,7 @@ from posture.model.entries import compile_entries
 from posture.model.matrix import Cell, matrix
 from posture.model.posture import load_posture
 from posture.report.verification_html import MOST_COLUMNS, verification_html
-from posture.verify.findings import Finding, ObservedCell, Outcome, Section, Verification
+from posture.verify.findings import Finding, Moment, ObservedCell, Outcome, Section, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,15 @@ FINDINGS = (
         {"200": 104, "503": 96},
     ),
     Finding(Section.LIMITS, "productpage: no limit", Outcome.HOLDS, "no 503", "52 times 200", {"200": 52}),
+    Finding(
+        Section.LIMITS,
+        "productpage: 5/s in all",
+        Outcome.HOLDS,
+        "15 in 2 s, the rest 429",
+        "15 of 40 let through",
+        {"200": 15, "429": 25},
+        (Moment(0, 20, 12), Moment(1, 20, 3)),
+    ),
 )
 LONG_WAY = "visitor → gateway → productpage"
 ATTEMPTS = tuple(
@@ -270,7 +279,7 @@ def test_the_verdict_comes_first_and_says_what_disagrees(opener: Opener) -> None
         text = page.inner_text("body")
         assert text.startswith("≠ layered-allow does not hold on dev\n")
         assert "3 of 96 requests answered otherwise" in text
-        assert "2 of 37 other checks failed" in text
+        assert "2 of 38 other checks failed" in text
         rows = page.locator("section[aria-labelledby=disagrees] tbody tr").all_inner_texts()
         assert len(rows) == 5
         assert rows[0].startswith("Drift, intention <script>")
@@ -361,7 +370,7 @@ def test_names_and_answers_are_text_whatever_they_hold(opener: Opener) -> None:
 
 def test_limits_are_plotted_to_one_scale_and_said_in_words(opener: Opener) -> None:
     with opener.open("holding") as page:
-        plots = page.locator("section[aria-labelledby=part-limits] svg")
+        plots = page.locator("section[aria-labelledby=part-limits] svg.bars")
         assert [plot.get_attribute("aria-label") for plot in plots.all()] == [
             "104 times 200, 96 times 503",
             "52 times 200",
@@ -369,6 +378,16 @@ def test_limits_are_plotted_to_one_scale_and_said_in_words(opener: Opener) -> No
         widths = [float(bar.get_attribute("width") or 0) for bar in plots.locator("rect").all()]
         assert widths == pytest.approx([190, 190 * 96 / 104, 95], abs=0.1)
         assert page.locator(".bars .refused").count() == 1
+
+
+def test_a_load_is_drawn_over_time_and_said_in_words(opener: Opener) -> None:
+    with opener.open("holding") as page:
+        picture = page.locator("svg.load")
+        assert picture.get_attribute("aria-label") == "in 2.0 s 20/s offered, 8/s let through"
+        assert picture.locator("polyline").get_attribute("points") == "44.0,24.0 212.0,24.0 212.0,24.0 380.0,24.0"
+        area = picture.locator("polygon").get_attribute("points") or ""
+        assert area == "44.0,130.0 44.0,66.4 212.0,66.4 212.0,114.1 380.0,114.1 380.0,130.0"
+        assert picture.locator("text").all_text_contents()[:3] == ["20/s", "0", "2.0 s"]
 
 
 def test_many_callers_are_set_in_several_tables(opener: Opener) -> None:

@@ -108,6 +108,7 @@ def test_json_is_the_matrix_with_what_was_observed() -> None:
         "expected": "as p has it",
         "observed": "opens fortio → api",
         "figures": {},
+        "moments": [],
     }
 
 

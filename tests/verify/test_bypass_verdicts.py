@@ -33,6 +33,8 @@ def of(status: int, body: bytes = b"", headers: Mapping[str, str] = NONE) -> Exc
         (of(404), R),
         (of(307), R),
         (of(503), S),
+        (of(429), S),
+        (of(429, b"", BEHIND), A),
         (Exchange((), "closed"), R),
         (Exchange((), "closed: reset", connected=False), S),
         (Exchange((), "no answer in 5 s"), S),

@@ -95,9 +95,10 @@ class ToldMesh:
         raise NotImplementedError(source, destination, path, options)
 
 
-def mesh_under(posture: str, application: Application | None = None) -> ToldMesh:
+def mesh_under(posture: str, application: Application | None = None, through: str | None = None) -> ToldMesh:
     application = application or load_application(ROOT / "apps" / "bookinfo.yaml")
     chosen = load_posture(ROOT / "stacks", posture, application)
+    chosen = chosen.through(through) if through else chosen
     return ToldMesh(application, Access(compile_entries(application, chosen)))
 
 
@@ -161,7 +162,7 @@ def test_silence_differs(mesh: ToldMesh) -> None:
 
 def test_silence_of_a_destination_whose_limit_is_reached_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
-    mesh = mesh_under("rate-limited")
+    mesh = mesh_under("rate-limited", through="one-connection")
     mesh.told["productpage-v1"] = lambda _: SILENT
     mesh.connections = 1
     cells = observed(mesh, timeout=5)
@@ -173,9 +174,33 @@ def test_silence_of_a_destination_whose_limit_is_reached_is_not_measured(monkeyp
 
 
 def test_silence_of_a_destination_with_connections_left_differs() -> None:
-    mesh = mesh_under("rate-limited")
+    mesh = mesh_under("rate-limited", through="one-connection")
     mesh.told["productpage-v1"] = lambda _: SILENT
     assert ("fortio", "productpage", "GET /productpage") in failing(observed(mesh))
+
+
+def limited(name: str) -> Answer:
+    return Answer(429, f"over the limit of {name}: 5/s per caller")
+
+
+def test_a_limiter_stands_behind_the_rules_so_its_refusal_says_that_they_allow() -> None:
+    mesh = mesh_under("layered-allow")
+    mesh.told["details-v1"] = lambda _: limited("details")
+    cells = observed(mesh)
+    wrong = failing(cells)
+    assert ("fortio", "details", "GET /details/0") in wrong, "denied, and yet it came as far as the limiter"
+    assert ("productpage", "details", "GET /details/0") not in wrong
+    assert {each.observed for each in cells if each.cell[:3] == ("productpage", "details", "GET")} >= {429}
+
+
+def test_a_rate_that_is_used_up_at_the_gateway_keeps_from_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
+    mesh = mesh_under("rate-limited")
+    mesh.at_gateway = lambda _: limited("gateway")
+    cells = observed(mesh, timeout=5)
+    assert failing(cells) == {}
+    assert {finding.name for finding in unmeasured_findings(cells)} == {"productpage", "details", "reviews", "ratings"}
+    assert all("a limited rate on the way was used up" in finding.observed for finding in unmeasured_findings(cells))
 
 
 def test_answers_are_polled_until_the_mesh_has_settled(mesh: ToldMesh) -> None:
@@ -208,7 +233,7 @@ def test_an_arrival_that_is_led_to_another_service_says_so(mesh: ToldMesh) -> No
 
 def test_settle_tells_what_differs_from_what_could_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
-    mesh = mesh_under("rate-limited")
+    mesh = mesh_under("rate-limited", through="one-connection")
     mesh.told |= {"productpage-v1": lambda _: SILENT, "details-v1": lambda _: SERVED}
     mesh.connections = 1
     requests = [Request("fortio", "productpage", path="/productpage"), Request("fortio", "details", path="/details/0")]

@@ -23,8 +23,9 @@ def bookinfo() -> Application:
     return load_application(ROOT / "apps" / "bookinfo.yaml")
 
 
-def compiled(bookinfo: Application, name: str = "layered-allow") -> tuple[Entry, ...]:
-    return compile_entries(bookinfo, load_posture(ROOT / "stacks", name, bookinfo))
+def compiled(bookinfo: Application, name: str = "layered-allow", through: str | None = None) -> tuple[Entry, ...]:
+    posture = load_posture(ROOT / "stacks", name, bookinfo)
+    return compile_entries(bookinfo, posture.through(through) if through else posture)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def only(bookinfo: Application, raw: Raw) -> Finding:
 def test_what_the_posture_compiles_to_is_no_drift(bookinfo: Application, raw: Raw) -> None:
     [found] = drift(bookinfo, raw)
     assert found.outcome is Outcome.HOLDS
-    assert found.observed == "the same 14"
+    assert found.observed == "the same 15"
 
 
 def test_the_order_of_sources_is_no_drift(bookinfo: Application, raw: Raw) -> None:
@@ -133,7 +134,8 @@ def test_a_rule_that_cannot_be_judged_is_drift_all_the_same(bookinfo: Applicatio
 
 
 def test_another_posture_is_recognised_only_when_it_is_exactly_that(bookinfo: Application, raw: Raw) -> None:
-    candidates = [(name, compiled(bookinfo, name)) for name in ("deny-all", "layered-allow", "rate-limited")]
+    names = (("deny-all", None), ("layered-allow", None), ("rate-limited", "one-connection"))
+    candidates = [(name, compiled(bookinfo, name, through)) for name, through in names]
     assert posture_of(held_entries(raw), candidates) == "layered-allow"
     of(raw, "service-defaults", "productpage")["MaxInboundConnections"] = 1
     assert posture_of(held_entries(raw), candidates) == "rate-limited"

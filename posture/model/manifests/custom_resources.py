@@ -8,7 +8,10 @@ Community Edition all custom resources of one kind share one namespace of Consul
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import durationpy
 
 from posture.model.entries import FILLED_IN, Entry, Kind, precedence
 
@@ -33,6 +36,9 @@ _ANY_DESTINATION = "any-destination"
 _FREE_MAPS = frozenset({"Arguments", "Config"})
 """Fields whose content is somebody else's: an Envoy extension's, or a proxy's."""
 
+_DURATIONS = frozenset({"BaseEjectionTime", "Interval"})
+"""Fields that are nanoseconds in Consul's API, and a text such as `10s` here."""
+
 _ABBREVIATIONS = re.compile(r"(http|tls|jwt)(?![a-z])")
 _FILLED_IN_EXTENSION = {"ConsulVersion": "", "EnvoyVersion": ""}
 
@@ -43,7 +49,7 @@ def render_custom_resource(entry: Entry, placement: Placement) -> Manifest:
     Raises:
         KeyError: An entry of a kind that has none; see `gateway_api`.
     """
-    spec = _renamed(_without_filled_in(entry), _camel)
+    spec = _renamed(_without_filled_in(entry), _camel, _duration_text)
     whole_mesh = entry.kind in _OF_THE_WHOLE_MESH or entry.name == "*"
     name = _ANY_DESTINATION if entry.name == "*" else entry.name
     if entry.kind is Kind.SERVICE_INTENTIONS:
@@ -63,7 +69,7 @@ def read_custom_resource(manifest: Manifest) -> Entry:
         KeyError: An object of another kind.
     """
     kind = {name: kind for kind, name in KINDS.items()}[manifest["kind"]]
-    body = {**FILLED_IN.get(kind, {}), **_renamed(manifest.get("spec") or {}, _pascal)}
+    body = {**FILLED_IN.get(kind, {}), **_renamed(manifest.get("spec") or {}, _pascal, _nanoseconds)}
     name = manifest["metadata"]["name"]
     if kind is Kind.SERVICE_INTENTIONS:
         name = body.pop("Destination", {}).get("Name", "")
@@ -84,15 +90,36 @@ def _without_filled_in(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _renamed(value: Any, rename: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON value
+def _renamed(value: Any, rename: Callable[[str], str], duration: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - JSON
+    """A value with its keys renamed and its durations converted, all the way down."""
     if isinstance(value, list):
-        return [_renamed(item, rename) for item in value]
+        return [_renamed(item, rename, duration) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        rename(key): content if {key, rename(key)} & _FREE_MAPS else _renamed(content, rename)
-        for key, content in value.items()
-    }
+    renamed = {}
+    for key, content in value.items():
+        name = rename(key)
+        if {key, name} & _FREE_MAPS:
+            renamed[name] = content
+        elif {key, name} & _DURATIONS and not isinstance(content, dict | list):
+            renamed[name] = duration(content)
+        else:
+            renamed[name] = _renamed(content, rename, duration)
+    return renamed
+
+
+def _duration_text(nanoseconds: Any) -> Any:  # noqa: ANN401 - whatever a file has there
+    if type(nanoseconds) is not int:
+        return nanoseconds
+    text = durationpy.to_str(timedelta(microseconds=nanoseconds // 1000))
+    return text if _nanoseconds(text) == nanoseconds else f"{nanoseconds}ns"
+
+
+def _nanoseconds(text: Any) -> Any:  # noqa: ANN401 - whatever a file has there
+    try:
+        return durationpy.from_str(text) // timedelta(microseconds=1) * 1000
+    except (TypeError, ValueError, AttributeError):
+        return text  # Consul will say what is wrong with it
 
 
 def _camel(key: str) -> str:

@@ -55,7 +55,7 @@ class Inventory:
 def inventory(application: Application, posture: Posture, settings: Settings, stack: str) -> Inventory:
     """The objects for a posture, by the settings of a stack that were checked."""
     placement = settings.placement(stack, application)
-    entries = compile_entries(application, posture)
+    entries = compile_entries(application, posture, settings.proxies)
 
     def rendered(*kinds: Kind) -> tuple[Manifest, ...]:
         return tuple(render_custom_resource(entry, placement) for entry in entries if entry.kind in kinds)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posture.model.entries import Entry, Kind, compile_entries
+from posture.model.entries import FILLED_IN, Entry, Kind, compile_entries
 from posture.model.manifests.custom_resources import KINDS, read_custom_resource, render_custom_resource
 from posture.model.manifests.gateway_api import read_gateway_object, render_gateway, render_route
 from posture.model.manifests.placement import Placement
@@ -69,7 +69,7 @@ def test_no_posture_loses_anything(posture: Posture) -> None:
 
 
 names = st.from_regex(r"[A-Z][a-z]{1,6}([A-Z][a-z]{1,6})?", fullmatch=True).filter(
-    lambda name: name not in {"Arguments", "Config"} and not name.startswith(("Http", "Tls", "Jwt"))
+    lambda name: name not in {"Arguments", "Config", "Interval"} and not name.startswith(("Http", "Tls", "Jwt"))
 )
 values = st.recursive(
     st.one_of(st.integers(), st.booleans(), texts),
@@ -104,4 +104,19 @@ def test_abbreviations_are_written_as_the_crds_have_them(consul: str, kubernetes
     entry = Entry(Kind.MESH, "mesh", {consul: {"A": 1}})
     manifest = render_custom_resource(entry, PLACEMENT)
     assert list(manifest["spec"]) == [kubernetes]
+    assert there_and_back(entry) == entry
+
+
+@given(st.integers(1, 10**9))
+def test_durations_are_texts_there_and_nanoseconds_here(microseconds: int) -> None:
+    override = {"Name": "ratings", "PassiveHealthCheck": {"Interval": microseconds * 1000, "BaseEjectionTime": 10**10}}
+    entry = Entry(
+        Kind.SERVICE_DEFAULTS,
+        "reviews",
+        {**FILLED_IN[Kind.SERVICE_DEFAULTS], "UpstreamConfig": {"Overrides": [override]}},
+    )
+    manifest = render_custom_resource(entry, PLACEMENT)
+    [check] = [each["passiveHealthCheck"] for each in manifest["spec"]["upstreamConfig"]["overrides"]]
+    assert check["baseEjectionTime"] == "10s"
+    assert isinstance(check["interval"], str)
     assert there_and_back(entry) == entry

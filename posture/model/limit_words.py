@@ -1,0 +1,92 @@
+"""Limits in words, and what changes from one to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from posture.model.rates import rate_words, rates_for, rates_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from posture.model.limits import Limit, UpstreamLimits
+
+__all__ = ["change_words", "limit_words", "limits_at", "limits_towards", "slow_words"]
+
+_CONNECTIONS = "connections"
+
+
+def limit_words(limit: Limit) -> list[str]:
+    """As in "5/s per caller, burst 10"."""
+    return list(_aspects(limit).values())
+
+
+def change_words(before: Mapping[str, Limit], after: Mapping[str, Limit]) -> list[str]:
+    """As in "productpage: 5/s per caller, burst 10, was unlimited"; both are by service."""
+    found = []
+    for service in dict.fromkeys([*before, *after]):
+        old = _aspects(before[service]) if service in before else {}
+        new = _aspects(after[service]) if service in after else {}
+        for aspect in dict.fromkeys([*old, *new]):
+            if old.get(aspect) != new.get(aspect):
+                now = new.get(aspect, f"unlimited {aspect}")
+                found.append(f"{service}: {now}, was {old.get(aspect, 'unlimited')}")
+    return found
+
+
+def limits_at(service: str, limit: Limit | None, method: str, path: str) -> list[str]:
+    """Those that a request meets at the proxy of a service, or of the gateway; ``path`` has no query."""
+    if limit is None:
+        return []
+    aspects = _aspects(limit)
+    met = [_CONNECTIONS] if limit.max_inbound_connections else []
+    return [
+        f"{service}: {aspects[aspect]}" for aspect in (*met, *(aspect for aspect, _ in rates_for(limit, method, path)))
+    ]
+
+
+def limits_towards(service: str, limit: Limit | None, upstream: str) -> list[str]:
+    """Those that a service's own proxy holds its requests back by."""
+    given = limit and upstream in (limit.upstreams or {})
+    return [f"{service}: {_aspects(limit)[f'to {upstream}']}"] if limit and given else []
+
+
+def slow_words(limits: Mapping[str, Limit], workers: int) -> list[str]:
+    """What becomes of rates so low that a worker gets less than one request a second of them."""
+    return [
+        f"{service}: {rate_words(rate)} {aspect} is one request in {workers / rate.requests_per_second:g} s for each "
+        f"of {workers} workers; a caller that keeps one connection gets no more than that"
+        for service, limit in limits.items()
+        for aspect, rate in rates_of(limit)
+        if workers > 1 and rate.requests_per_second < workers
+    ]
+
+
+def _aspects(limit: Limit) -> dict[str, str]:
+    """The words of each thing that is limited, by what it is."""
+    found = {}
+    if limit.max_inbound_connections:
+        found[_CONNECTIONS] = f"{_count(limit.max_inbound_connections, 'connection')} at once"
+    for aspect, rate in rates_of(limit):
+        found[aspect] = f"{rate_words(rate)} {aspect}, burst {rate.capacity}"
+    for name, upstream in sorted((limit.upstreams or {}).items()):
+        found[f"to {name}"] = f"to {name} {', '.join(_upstream(upstream))}"
+    return found
+
+
+def _upstream(upstream: UpstreamLimits) -> Iterator[str]:
+    for count, words in (
+        (upstream.max_connections, "connection"),
+        (upstream.max_pending_requests, "pending request"),
+        (upstream.max_concurrent_requests, "request"),
+    ):
+        if count:
+            yield f"{_count(count, words)} at once"
+    check = upstream.passive_health_check
+    if check:
+        failures = _count(check.max_failures, "failure")
+        yield f"without an instance for {check.base_ejection_time} s after {failures} in a row"
+
+
+def _count(number: int, words: str) -> str:
+    return f"{number} {words}{'' if number == 1 else 's'}"

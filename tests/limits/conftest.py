@@ -1,0 +1,63 @@
+"""A mesh for what limits do: every caller may call everybody, and nobody calls but the tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from posture.local.layout import Layout
+from posture.model.application import load_application
+from tests.mesh.conftest import LiveStack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Project
+
+NETWORK, GATEWAY_PORT = "127.44", 9447
+OPEN = """
+description: Everything is open to Fortio and to the page
+grants:
+  - {name: a, from: fortio, to: productpage}
+  - {name: b, from: fortio, to: details}
+  - {name: c, from: fortio, to: reviews}
+  - {name: d, from: fortio, to: ratings}
+  - {name: e, from: productpage, to: details}
+  - {name: f, from: productpage, to: reviews}
+  - {name: g, from: productpage, to: ratings}
+  - {name: visitors, from: gateway, to: productpage}
+"""
+LIMITED = """
+description: A rate of each size, each on a service of its own
+extends: open
+limits:
+  productpage: {requestsPerSecond: 500, burst: 250}
+  details: {requestsPerSecond: 50, burst: 50}
+  reviews: {requestsPerSecond: 5, burst: 10}
+  ratings: {requestsPerSecond: 1, burst: 6}
+"""
+FAIR = """
+description: A rate for each caller of details, and for one route of productpage
+extends: open
+limits:
+  details:
+    perCaller: {requestsPerSecond: 20, burst: 10}
+  productpage:
+    routes:
+      - {pathExact: /login, methods: [GET], requestsPerSecond: 5, burst: 5}
+  reviews:
+    upstreams:
+      ratings: {maxConnections: 1, maxPendingRequests: 1, maxConcurrentRequests: 1}
+"""
+
+
+@pytest.fixture(scope="session")
+def limited(project: Project) -> Iterator[LiveStack]:
+    for name, text in (("open", OPEN), ("limited", LIMITED), ("fair", FAIR)):
+        (project.folder / "stacks" / f"{name}.yaml").write_text(text)
+    project.add_stack("limits", NETWORK, GATEWAY_PORT)
+    layout = Layout("limits", project.folder, NETWORK, GATEWAY_PORT)
+    application = load_application(project.folder / "apps" / "bookinfo.yaml")
+    yield LiveStack(project, "limits", layout, application)
+    project.posture("down", "--stack", "limits")

@@ -1,0 +1,203 @@
+"""Rates on a real mesh, under Fortio's load with real identities straight to the sidecars."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from rich.console import Console
+
+from posture.local_stack import LocalStack
+from posture.model.access import Access
+from posture.model.entries import compile_entries
+from posture.model.limits import RouteRate
+from posture.model.settings import read_settings
+from posture.verify.findings import Outcome
+from posture.verify.meetings import meetings
+from posture.verify.rates import Load
+from posture.verify.raw_http import exchange, request_bytes
+from posture.verify.target import Offered, Pace
+
+if TYPE_CHECKING:
+    from posture.local.probing import LocalTarget
+    from tests.mesh.conftest import LiveStack
+
+pytestmark = pytest.mark.mesh
+RATES = {"productpage": (500, 250), "details": (50, 50), "reviews": (5, 10), "ratings": (1, 6)}
+PATH = "/health"
+
+
+class Figures(NamedTuple):
+    """Of one load: what was sent, what was let through, and what a rate and a burst let through in that time."""
+
+    sent: int
+    passed: int
+    wanted: float
+
+
+def target_of(live: LiveStack) -> LocalTarget:
+    stack = LocalStack(live.project.folder, live.name, Console(quiet=True))
+    return stack.target(stack.mesh())
+
+
+def access_of(live: LiveStack) -> Access:
+    stack = LocalStack(live.project.folder, live.name, Console(quiet=True))
+    return Access(compile_entries(*stack.load(), stack.settings.proxies))
+
+
+def under(live: LiveStack, posture: str) -> None:
+    """Move the mesh to a posture, unless the test before has done that."""
+    if read_settings(live.project.folder, live.name).posture != posture:
+        live.up(posture)
+
+
+def passed(found: Offered) -> int:
+    codes = {reply.status for reply in found.replies}
+    assert codes <= {200, 303, 429}, codes
+    return sum(reply.status != 429 for reply in found.replies)
+
+
+def figures(target: LocalTarget, service: str, seconds: float, connections: int) -> Figures:
+    """Load a service with twice what its rate lets through.
+
+    Those of the requests that open the connections for which the bucket has tokens are let through as well.
+    """
+    rate, burst = RATES[service]
+    pace = Pace(PATH, 2 * (rate + burst / seconds), seconds, connections)
+    for _ in range(5):  # a machine that is busy with other things may not send as many
+        found = target.offer("fortio", target.sidecars(service)[0], pace)
+        wanted = rate * (found.replies[-1].at - found.begun) + burst
+        if len(found.replies) > 1.2 * wanted:
+            break
+        time.sleep(burst / rate)
+    return Figures(len(found.replies), passed(found) + min(found.unseen, burst), wanted)
+
+
+def measured(target: LocalTarget, connections: int = 4) -> dict[str, Figures]:
+    """The fastest alone, for it takes the machine; the others at once, for they don't."""
+    others = ("details", "reviews", "ratings")
+    alone = {"productpage": figures(target, "productpage", 2, connections)}
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda service: figures(target, service, 12, connections), others)
+        return alone | dict(zip(others, found, strict=True))
+
+
+def check(found: dict[str, Figures]) -> None:
+    for service, each in found.items():
+        assert each.passed == pytest.approx(each.wanted, rel=0.1), (service, each)
+        assert each.sent > 1.2 * each.wanted, f"{service}: too few were sent to say anything"
+
+
+def test_what_a_rate_lets_through_is_the_rate_and_a_burst(limited: LiveStack) -> None:
+    under(limited, "open")
+    target = target_of(limited)
+    control = target.offer("fortio", target.sidecars("details")[0], Pace(PATH, 100, 2))
+    assert passed(control) == len(control.replies) > 100, "without a limit nobody is refused"
+    under(limited, "limited")
+    check(measured(target_of(limited)))
+
+
+def test_a_refusal_names_the_limit_and_says_when_to_come_back(limited: LiveStack) -> None:
+    under(limited, "limited")
+    target = target_of(limited)
+    [endpoint] = target.sidecars("ratings")
+    asked = request_bytes("GET", PATH, [("Host", "ratings")])
+    answers = [exchange(target.context("fortio"), endpoint, asked).responses[0] for _ in range(9)]
+    last = answers[-1]
+    assert [answer.status for answer in answers][-2:] == [429, 429]
+    assert last.headers["x-rate-limited-by"] == "ratings 1/s in all"
+    assert last.headers["retry-after"] == "1"
+    assert last.body == b"over the limit of ratings: 1/s in all\n"
+
+
+def test_whom_the_rules_deny_takes_nothing_and_is_not_told_of_limits(limited: LiveStack) -> None:
+    under(limited, "limited")
+    target = target_of(limited)
+    [endpoint] = target.sidecars("ratings")
+    denied = target.offer("details", endpoint, Pace(PATH, 100, 1))
+    assert {reply.status for reply in denied.replies} == {403}
+
+
+def test_a_greedy_caller_takes_nothing_from_a_polite_one(limited: LiveStack) -> None:
+    under(limited, "fair")
+    target = target_of(limited)
+    [endpoint] = target.sidecars("details")
+    with ThreadPoolExecutor() as pool:
+        greedy = pool.submit(target.offer, "fortio", endpoint, Pace(PATH, 200, 3))
+        polite = pool.submit(target.offer, "productpage", endpoint, Pace(PATH, 10, 3, connections=1))
+    assert passed(polite.result()) == len(polite.result().replies) >= 20
+    took = greedy.result()
+    assert passed(took) + took.unseen == pytest.approx(20 * (took.replies[-1].at - took.begun) + 10, rel=0.1)
+
+
+def test_a_route_under_load_leaves_the_others_alone(limited: LiveStack) -> None:
+    under(limited, "fair")
+    target = target_of(limited)
+    [endpoint] = target.sidecars("productpage")
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(target.offer, "fortio", endpoint, Pace("/login", 50, 3))
+        other = pool.submit(target.offer, "fortio", endpoint, Pace(PATH, 50, 3))
+    assert passed(other.result()) == len(other.result().replies) > 50
+    took = one.result()
+    assert passed(took) + took.unseen == pytest.approx(5 * (took.replies[-1].at - took.begun) + 5, abs=2)
+
+
+def test_a_circuit_breaker_holds_back_what_is_too_much_at_once(limited: LiveStack) -> None:
+    under(limited, "fair")
+    instance = limited.instance("reviews-v2")
+    url = f"{instance.environment['RATINGS_URL']}/ratings/0"
+    options = ("-quiet", "-c", "8", "-n", "200", "-qps", "0", "-allow-initial-errors", "-json", "-")
+    done = limited.project.run("fortio", "load", *options, url, variables=limited.variables)
+    assert '"503"' in done.stdout, "the caller's own proxy answers for what it holds back"
+    stats = target_of(limited).envoy(
+        "reviews-v2", "/stats?filter=cluster.ratings.*upstream_(rq|cx)_(pending_)?overflow$"
+    )
+    assert sum(int(line.rpartition(": ")[2]) for line in (stats or "").splitlines()) > 0
+
+
+def test_verify_holds_the_shipped_rates_against_the_mesh(limited: LiveStack) -> None:
+    under(limited, "rate-limited")
+    assert limited.changes() == {}, "a second up would change nothing"
+    found = json.loads(limited.project.posture("verify", "--stack", limited.name, "--json", "-").stdout)
+    assert {cell["outcome"] for cell in found["cells"]} == {"holds"}
+    rates = {each["name"]: each for each in found["findings"] if each["section"] == "limits"}
+    assert {name: each["observed"] for name, each in rates.items() if each["outcome"] != "holds"} == {}
+    assert list(rates) == [
+        "productpage without a limit of connections",
+        "productpage: 2/s of /login",
+        "productpage: 2/s of /login, after the load",
+        "productpage: 20/s per caller",
+        "productpage: 20/s per caller, after the load",
+        "productpage: a greedy caller beside a polite one",
+        "gateway: 10/s in all",
+        "gateway: 10/s in all, after the load",
+        "details: no rate, as a control",
+    ]
+    assert rates["gateway: 10/s in all"]["moments"]
+
+
+def test_verify_finds_a_rate_that_was_taken_away(limited: LiveStack) -> None:
+    under(limited, "rate-limited")
+    target, access = target_of(limited), access_of(limited)
+    rate = RouteRate(path_exact="/login", requests_per_second=2, burst=4)
+    meeting = next(meetings(target, limited.application, access, "productpage", "of /login"))
+    with limited.consul() as consul:
+        held = consul.get("/v1/config/service-defaults/productpage").raise_for_status().json()
+        consul.put("/v1/config", json={**held, "EnvoyExtensions": []}).raise_for_status()
+        try:
+            first, _ = Load(target, limited.application).meet("productpage: 2/s of /login", meeting, rate)
+        finally:
+            consul.put("/v1/config", json=held).raise_for_status()
+    assert first.outcome is Outcome.FAILS
+    assert first.figures.keys() == {"303"}
+
+
+def test_the_same_with_two_workers(limited: LiveStack) -> None:
+    limited.pulumi("config", "set", "envoyWorkers", "2")
+    said = limited.up("limited")
+    assert "ratings: 1/s in all is one request in 2 s for each of 2 workers" in said
+    assert '"concurrency": 2' in (target_of(limited).envoy("ratings-v1", "/server_info") or "")
+    check(measured(target_of(limited), connections=16))

@@ -1,0 +1,168 @@
+"""What limits compile to, and what is read back from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posture.errors import InputError
+from posture.model.application import load_application
+from posture.model.limit_fields import Edition, Proxies, limit_fields
+from posture.model.limit_reading import limit_of
+from posture.model.limit_words import change_words, limit_words, slow_words
+from posture.model.limits import Limit, in_force
+from posture.model.posture import Posture, load_posture
+
+ROOT = Path(__file__).parents[2]
+ENTERPRISE = Proxies(Edition.ENTERPRISE)
+
+
+def limit(**fields: Any) -> Limit:
+    return Limit.model_validate(fields, by_name=True)
+
+
+def rate_limited() -> Posture:
+    return load_posture(ROOT / "stacks", "rate-limited", load_application(ROOT / "apps" / "bookinfo.yaml"))
+
+
+def _match(route: Any) -> Any:
+    return route.get("path_exact"), route.get("path_prefix"), frozenset(route.get("methods", ()))
+
+
+counts = st.integers(1, 1_000_000)
+rates = st.fixed_dictionaries({"requests_per_second": st.floats(0.01, 1_000_000), "burst": counts})
+paths = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20).map("/{}".format)
+methods = st.lists(st.sampled_from(["GET", "POST", "DELETE"]), min_size=1, max_size=3, unique=True).map(tuple)
+routes = st.one_of(
+    st.fixed_dictionaries({"path_exact": paths}, optional={"methods": methods}),
+    st.fixed_dictionaries({"path_prefix": paths}, optional={"methods": methods}),
+    st.fixed_dictionaries({"methods": methods}),
+)
+limited_routes = st.lists(
+    st.builds(lambda a, b: {**a, **b}, routes, rates), min_size=1, max_size=3, unique_by=_match
+).map(tuple)
+upstreams = st.fixed_dictionaries(
+    {"max_connections": counts},
+    optional={
+        "max_pending_requests": counts,
+        "max_concurrent_requests": counts,
+        "passive_health_check": st.fixed_dictionaries({"max_failures": counts, "interval": counts}),
+    },
+)
+limits = st.one_of(
+    st.fixed_dictionaries(
+        {"per_caller": rates},
+        optional={"routes": limited_routes, "upstreams": st.fixed_dictionaries({"u": upstreams})},
+    ),
+    st.builds(lambda a, b: {**a, **b}, rates, st.fixed_dictionaries({}, optional={"max_inbound_connections": counts})),
+    st.fixed_dictionaries({"routes": limited_routes}),
+)
+
+
+@given(limits, st.sampled_from(Edition), st.integers(1, 8), st.booleans())
+def test_what_is_compiled_reads_back_the_same(fields: Any, edition: Edition, workers: int, gateway: bool) -> None:  # noqa: FBT001
+    meant = limit(**fields)
+    assert limit_of(limit_fields("page", meant, Proxies(edition, workers), gateway=gateway)) == meant
+
+
+def test_a_program_that_was_touched_is_not_read_as_the_limiter() -> None:
+    fields = limit_fields("page", limit(requests_per_second=5), Proxies())
+    arguments = fields["EnvoyExtensions"][0]["Arguments"]
+    assert limit_of(fields) == limit(requests_per_second=5, burst=5)
+    arguments["Script"] = arguments["Script"].replace("if refusing then", "if false then")
+    assert limit_of(fields) is None
+
+
+def test_a_burst_is_that_of_a_second_and_one_at_least() -> None:
+    read = [limit_of(limit_fields("page", limit(requests_per_second=each), Proxies())) for each in (0.1, 1, 2.5, 7)]
+    assert [each.burst for each in read if each] == [1, 1, 3, 7]
+
+
+@pytest.mark.parametrize(
+    ("fields", "native"),
+    [
+        ({"requests_per_second": 5}, {"InstanceLevel": {"RequestsPerSecond": 5, "RequestsMaxBurst": 5}}),
+        (
+            {"routes": ({"path_prefix": "/a", "requests_per_second": 5, "burst": 9},)},
+            {"InstanceLevel": {"Routes": [{"PathPrefix": "/a", "RequestsPerSecond": 5, "RequestsMaxBurst": 9}]}},
+        ),
+    ],
+)
+def test_enterprise_limits_rates_itself(fields: Any, native: Any) -> None:
+    assert limit_fields("page", limit(**fields), ENTERPRISE) == {"RateLimits": native}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"per_caller": {"requests_per_second": 5}},
+        {"requests_per_second": 5, "per_caller": {"requests_per_second": 5}},
+        {"requests_per_second": 0.5},
+        {"requests_per_second": 5, "burst": 2},
+        {"routes": ({"path_prefix": "/a", "methods": ("GET",), "requests_per_second": 5},)},
+        {"requests_per_second": 9, "routes": ({"path_prefix": "/a", "requests_per_second": 5},)},
+    ],
+)
+def test_what_enterprise_has_no_words_for_is_filtered_there_too(fields: Any) -> None:
+    assert limit_fields("page", limit(**fields), ENTERPRISE).keys() == {"EnvoyExtensions"}
+
+
+def test_connections_are_balanced_where_several_workers_share_a_rate() -> None:
+    of_rate = limit_fields("page", limit(requests_per_second=5), Proxies(workers=2))
+    assert of_rate["BalanceInboundConnections"] == "exact_balance"
+    assert "BalanceInboundConnections" not in limit_fields("page", limit(max_inbound_connections=5), Proxies(workers=2))
+    assert "BalanceInboundConnections" not in limit_fields("page", limit(requests_per_second=5), Proxies())
+
+
+def test_the_last_limit_on_a_service_counts_and_stands_for_all() -> None:
+    found = in_force(rate_limited().limits)
+    assert sorted(found) == ["gateway", "productpage", "reviews"]
+    assert found["productpage"].max_inbound_connections is None
+
+
+def test_through_a_limit_opens_every_grant_and_limits_no_further() -> None:
+    whole = rate_limited()
+    first = whole.through("one-connection")
+    assert first.grants == whole.grants
+    assert list(first.limits) == ["one-connection"]
+    assert list(whole.through("details-viewer").limits) == list(whole.limits), "opening in part is never less limited"
+    with pytest.raises(InputError, match="has no grant or limit 'fair-shar'; did you mean 'fair-share'"):
+        whole.through("fair-shar")
+
+
+def test_limits_are_said_in_words() -> None:
+    found = {service: limit_words(each) for service, each in in_force(rate_limited().limits).items()}
+    of_ratings = (
+        "32 connections at once",
+        "32 pending requests at once",
+        "64 requests at once",
+        "without an instance for 10 s after 5 failures in a row",
+    )
+    assert found == {
+        "productpage": ["2/s of /login, burst 4", "20/s per caller, burst 40"],
+        "gateway": ["10/s in all, burst 20"],
+        "reviews": [f"to ratings {', '.join(of_ratings)}"],
+    }
+
+
+def test_changes_are_said_in_words() -> None:
+    old, new = limit(requests_per_second=5, max_inbound_connections=3), limit(requests_per_second=50)
+    assert change_words({"page": old}, {"page": new}) == [
+        "page: unlimited connections, was 3 connections at once",
+        "page: 50/s in all, burst 50, was 5/s in all, burst 5",
+    ]
+    assert change_words({}, {"page": limit(per_caller={"requests_per_second": 5})}) == [
+        "page: 5/s per caller, burst 5, was unlimited"
+    ]
+    assert change_words({"page": old}, {"page": old}) == []
+
+
+def test_a_rate_below_one_a_second_for_each_worker_is_said_to_be_slow() -> None:
+    slow = {"page": limit(requests_per_second=1, per_caller={"requests_per_second": 20})}
+    assert slow_words(slow, 1) == []
+    [said] = slow_words(slow, 2)
+    assert said.startswith("page: 1/s in all is one request in 2 s for each of 2 workers; ")
