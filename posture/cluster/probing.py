@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -98,10 +99,13 @@ class ClusterTarget:
 
     def close(self) -> None:
         """Remove the certificates and the pod that were made."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda source: self._run(self._by(source), ["rm", "-rf", FOLDER]), self._roots))
-        if UNKNOWN in self._asking:
-            remove_outsider(self._connection, self._placement)
+        outsider = self._asking.pop(UNKNOWN, None)
+        try:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(self._forget, self._asking.values()))
+        finally:
+            if outsider:
+                remove_outsider(self._connection, self._placement)
 
     def instances(self, service: str) -> list[str]:
         """The names of a service's instances."""
@@ -214,6 +218,10 @@ class ClusterTarget:
             words = " ".join(done.errors.split())[-200:]
             raise InputError(f"'{source}' gets no certificate from Consul: {words}; see its service account")
         return done.output
+
+    def _forget(self, asking: _Asking) -> None:
+        with suppress(InputError):  # a pod that is gone has none left
+            self._run(asking, ["rm", "-rf", FOLDER])
 
     def _by(self, source: str) -> _Asking:
         """Where a source asks from: the first of its instances."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
 from posture.model.limiter import OVER_THE_LIMIT
-from posture.verify.layer4 import ask_layer4
+from posture.verify.layer4 import Layer4Answer, ask_layer4
 from posture.verify.places import taken
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ class _Group:
             return Observation(question, [self._target.enter(request)])
         if not self._access.is_http(request.destination):
             near = self._target.near
-            return Observation(question, ask_layer4(near, request) if near else [])
+            nobody = [Layer4Answer("can't be asked from here")]
+            return Observation(question, ask_layer4(near, request) if near else nobody)
         return Observation(question, self._target.ask(request))
 
     def _is_full(self) -> bool:
