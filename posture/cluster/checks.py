@@ -12,6 +12,7 @@ from posture.cluster.certificates import trouble_with
 from posture.cluster.connection import ApiResource
 from posture.cluster.owners import owner_of
 from posture.errors import InputError
+from posture.model.chart import CHART
 from posture.model.manifests.custom_resources import API_VERSION, KINDS
 from posture.model.manifests.gateway_api import GATEWAY_CLASS
 from posture.model.manifests.placement import MANAGED_BY
@@ -107,11 +108,23 @@ def _foreign_custom_resources(connection: Connection, stack: str) -> list[str]:
     found = []
     for resource in connection.resources(API_VERSION):
         for each in (connection.get(resource.path()) or {}).get("items", ()):
-            if owner_of(each, stack):
+            if owner_of(each, stack) and not _is_the_charts_own({"kind": resource.kind, **each}):
                 metadata = each["metadata"]
                 place = f" -n {metadata['namespace']}" if resource.namespaced else ""
                 found.append(f"{resource.name}.{resource.group}/{metadata['name']}{place}")
     return found
+
+
+def _is_the_charts_own(manifest: Manifest) -> bool:
+    """Whether it is the configuration of the gateway class, which a hook of our release makes, and another removes.
+
+    Helm doesn't know it (consul-k8s: `gateway-resources`, `gateway-cleanup`).
+    """
+    labels = manifest["metadata"].get("labels") or {}
+    return manifest["kind"] == "GatewayClassConfig" and (labels.get("heritage"), labels.get("release")) == (
+        "Helm",
+        CHART,
+    )
 
 
 def _resources(connection: Connection, plan: Plan) -> dict[tuple[str, str], ApiResource]:
