@@ -15,7 +15,7 @@ from tests.kubernetes.consul_k8s import consul_k8s as stand_in_for_consul_k8s
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.node import node as stand_in_for_node
 from tests.kubernetes.pulumi_stack import Stack, make_stack
-from tests.kubernetes.stacks import ClusterStack
+from tests.kubernetes.stacks import ClusterStack, prepare_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from tests.conftest import Project
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
-GATEWAY_CLASS = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: consul}
-spec: {controllerName: consul.hashicorp.com/gateway-controller}
-"""
 CRDS = Path(__file__).parents[3] / "shared" / "consul-k8s-2.0.3" / "crds"
 
 
@@ -104,12 +98,7 @@ def cluster_stack(
     control_plane: ControlPlane, project: Project, page_certificate: tuple[Path, Path]
 ) -> Iterator[ClusterStack]:
     """A stack in a cluster where Consul is said to be there already; what its controllers and a node do is done."""
-    certificate, key = page_certificate
-    for namespace in ("consul", "certificates"):
-        control_plane.kubectl("create", "namespace", namespace)
-    secret = ("--cert", str(certificate), "--key", str(key), "--namespace=certificates")
-    control_plane.kubectl("create", "secret", "tls", "page-tls", *secret)
-    control_plane.kubectl("apply", "--filename=-", given=GATEWAY_CLASS)
+    prepare_cluster(control_plane, *page_certificate)
     with stand_in_for_consul_k8s(control_plane), stand_in_for_node(control_plane):
         yield ClusterStack(project, control_plane, "prod")
         for namespace in ("consul", "certificates", "bookinfo"):
