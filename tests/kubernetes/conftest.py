@@ -109,7 +109,6 @@ def cluster_stack(
     control_plane.kubectl("create", "namespace", "consul")
     with surroundings(control_plane, page_certificate):
         yield ClusterStack(project, control_plane, "prod")
-    control_plane.kubectl("delete", "namespace", "consul")
 
 
 @pytest.fixture(scope="module")
@@ -137,5 +136,5 @@ def surroundings(control_plane: ControlPlane, page_certificate: tuple[Path, Path
     control_plane.kubectl("apply", "--filename=-", given=GATEWAY_CLASS)
     with stand_in_for_consul_k8s(control_plane), stand_in_for_node(control_plane):
         yield
-        for namespace in ("certificates", "bookinfo"):
+        for namespace in ("consul", "certificates", "bookinfo"):
             control_plane.kubectl("delete", "namespace", namespace, "--ignore-not-found")

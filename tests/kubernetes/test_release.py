@@ -32,7 +32,13 @@ OF_THE_CHART = {("configmaps", "consul-settings"), ("serviceaccounts", "consul-c
 
 
 @pytest.fixture(scope="module")
-def stack(releasing_stack: ClusterStack, tmp_path_factory: pytest.TempPathFactory) -> ClusterStack:
+def before(releasing_stack: ClusterStack) -> int:
+    """How many events there were before the first `up`."""
+    return releasing_stack.audited()
+
+
+@pytest.fixture(scope="module")
+def stack(releasing_stack: ClusterStack, before: int, tmp_path_factory: pytest.TempPathFactory) -> ClusterStack:  # noqa: ARG001 - counted first
     chart = write_chart(tmp_path_factory.mktemp("chart"))
     releasing_stack.configure(consulChart=str(chart), consulChartVersion="2.0.3")
     releasing_stack.posture("up", "layered-allow")
@@ -59,10 +65,12 @@ def revisions(stack: ClusterStack) -> list[str]:
     return names.split()
 
 
-def test_the_chart_is_installed_into_a_namespace_of_the_stack_before_custom_resources(stack: ClusterStack) -> None:
+def test_the_chart_is_installed_into_a_namespace_of_the_stack_before_custom_resources(
+    stack: ClusterStack, before: int
+) -> None:
     assert found(stack, "configmap", "consul-settings")["data"] == {"datacenter": "dc1"}
     assert revisions(stack) == ["sh.helm.release.v1.consul.v1"]
-    created = [write for write in stack.writes() if write.verb == "create"]
+    created = [write for write in stack.writes(before) if write.verb == "create"]
     order = [(write.resource, write.name) for write in created]
     release = order.index(("serviceaccounts", "consul-controller"))
     assert order.index(("namespaces", "consul")) < release
