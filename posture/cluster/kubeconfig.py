@@ -62,7 +62,7 @@ def make_paths_absolute(config: Mapping[str, Any], folder: Path) -> None:
     """Have the paths in a kubeconfig that are relative begin with a folder."""
     for section, inner in _SECTIONS.items():
         for entry in config.get(section) or ():
-            values = entry.get(inner) or {}
+            values = (isinstance(entry, dict) and entry.get(inner)) or {}
             values |= {key: str(folder / values[key]) for key in _PATHS & values.keys()}
 
 

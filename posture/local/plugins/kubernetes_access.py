@@ -113,7 +113,8 @@ def _kubeconfig(options: Mapping[str, Any], environment: Mapping[str, str]) -> d
     try:
         if given:
             path = Path(home, given[2:]) if given.startswith("~/") else Path(given)
-            config = yaml.safe_load(path.read_text() if "\n" not in given and path.is_file() else given)
+            is_content = "\n" in given or given.lstrip().startswith("{")  # JSON is YAML, and may be no file's name
+            config = yaml.safe_load(given if is_content or not path.is_file() else path.read_text())
         else:
             config = read_kubeconfig(default_files(environment))
     except (OSError, KubeconfigError) as error:

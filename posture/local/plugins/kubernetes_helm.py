@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 from asyncio.subprocess import PIPE
 from contextlib import contextmanager, suppress
@@ -66,7 +67,11 @@ class Helm:
         await self._on_cluster("upgrade", release, *_chart(release), *_waiting(release), keep_all, "--values=-")
 
     async def uninstall(self, release: Release) -> None:
-        """Delete all that a release has made and wait until that is gone; one that is gone is no failure."""
+        """Delete all that a release has made and wait until that is gone.
+
+        One that is gone already is no failure, for Helm forgets a release even where its objects don't go in time; the
+        official plugin fails on it until a refresh.
+        """
         wait = ("--wait",) if release.get("atomic") or not release.get("skipAwait") else ()
         await self._on_cluster("uninstall", release, "--ignore-not-found", *wait, _timeout(release))
 
@@ -120,8 +125,8 @@ class Helm:
         finally:
             self._running.discard(process)
         if process.returncode:
-            said = errors.decode(errors="replace")
-            words = " ".join(said.rpartition("Error: ")[2].split()) or f"it ended with status {process.returncode}"
+            said = re.split("^Error: ", errors.decode(errors="replace"), flags=re.MULTILINE)[-1]  # warnings come first
+            words = " ".join(said.split()) or f"it ended with status {process.returncode}"
             raise Failure(f"helm {command}: {words}")
         return output.decode()
 

@@ -168,7 +168,7 @@ class ReleaseProvider(KubernetesProvider):
     async def _give_up(self, release: Release, source: Properties, why: Failure, since: int = 0) -> None:
         """Raise what went wrong; a release of which there is a revision after `since` is kept as unfinished."""
         words = str(why)
-        for secret in secret_texts(source):
+        for secret in sorted(secret_texts(source), key=len, reverse=True):
             words = words.replace(secret, "[secret]")
         found = await self._helm.find(release)
         if found is None or found["revision"] <= since:
