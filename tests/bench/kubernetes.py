@@ -62,6 +62,7 @@ def kubernetes_rows() -> list[Row]:
         control_plane.apply_crds(CRDS)
         certificate, key = Path(folder, "certificate.pem"), Path(folder, "key.pem")
         ensure_certificate(certificate, key)
+        control_plane.kubectl("create", "namespace", "consul")
         prepare_cluster(control_plane, certificate, key)
         with consul_k8s(control_plane), node(control_plane):
             project = Project.copied(_made(folder, "project"))

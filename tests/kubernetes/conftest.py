@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Project
 
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+PROGRAMS = ("etcd", "helm", "kube-apiserver", "kube-controller-manager", "kubectl")
 CRDS = Path(__file__).parents[3] / "shared" / "consul-k8s-2.0.3" / "crds"
 
 
@@ -98,8 +100,31 @@ def cluster_stack(
     control_plane: ControlPlane, project: Project, page_certificate: tuple[Path, Path]
 ) -> Iterator[ClusterStack]:
     """A stack in a cluster where Consul is said to be there already; what its controllers and a node do is done."""
+    control_plane.kubectl("create", "namespace", "consul")
+    with surroundings(control_plane, page_certificate):
+        yield ClusterStack(project, control_plane, "prod")
+
+
+@pytest.fixture(scope="module")
+def releasing_stack(
+    control_plane: ControlPlane,
+    project: Project,
+    page_certificate: tuple[Path, Path],
+    kubernetes_programs: dict[str, Path],
+) -> Iterator[ClusterStack]:
+    """A stack that brings its own Consul into the cluster, by `helm`; what its controllers and a node do is done."""
+    path = os.pathsep.join((str(kubernetes_programs["helm"].parent), project.environment["PATH"]))
+    with surroundings(control_plane, page_certificate):
+        yield ClusterStack(
+            replace(project, environment={**project.environment, "PATH": path}), control_plane, "releasing"
+        )
+
+
+@contextmanager
+def surroundings(control_plane: ControlPlane, page_certificate: tuple[Path, Path]) -> Iterator[None]:
+    """What has to be in the cluster beside Consul: the page's certificate, and what tells the API server of pods."""
     prepare_cluster(control_plane, *page_certificate)
     with stand_in_for_consul_k8s(control_plane), stand_in_for_node(control_plane):
-        yield ClusterStack(project, control_plane, "prod")
+        yield
         for namespace in ("consul", "certificates", "bookinfo"):
             control_plane.kubectl("delete", "namespace", namespace, "--ignore-not-found")

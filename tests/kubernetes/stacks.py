@@ -129,9 +129,8 @@ class ClusterStack:
 
 
 def prepare_cluster(control_plane: ControlPlane, certificate: Path, key: Path) -> None:
-    """What a stack with an existing Consul finds there: its namespace and gateway class, and the page's certificate."""
-    for namespace in ("consul", "certificates"):
-        control_plane.kubectl("create", "namespace", namespace)
+    """What every stack finds there: the gateway class that comes with Consul, and the page's certificate."""
+    control_plane.kubectl("create", "namespace", "certificates")
     secret = ("--cert", str(certificate), "--key", str(key), "--namespace=certificates")
     control_plane.kubectl("create", "secret", "tls", "page-tls", *secret)
     control_plane.kubectl("apply", "--filename=-", given=GATEWAY_CLASS)
