@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posture.cluster.checks import Plan, check_cluster, check_nothing_foreign
 from posture.cluster.connection import UnreachableError, connect
 from posture.cluster.deployments import DeploymentStatus, deployments
+from posture.cluster.entries import as_applied
+from posture.cluster.probing import ClusterTarget
+from posture.errors import InputError
+from posture.local.errors import MeshError
+from posture.model.access import Access, Arrival
+from posture.model.entries import compile_entries
 from posture.model.manifests.inventory import inventory
 from posture.stack import Stack
+from posture.verify.agreement import declared_requests, settle
+from posture.verify.places import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from posture.cluster.connection import Connection
+    from posture.model.application import Application
+    from posture.model.entries import Entry
 
 __all__ = ["ClusterStack", "ClusterStatus"]
+
+_SETTLING = 60
+_DRAINING = 60
+"""Seconds; consul-dataplane has Envoy close such connections after 30."""
+
+_NOT_YET = {None, 404, 503}
+"""What a gateway answers before its route has arrived, and before the service behind it has."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,7 @@ class ClusterStack(Stack):
         Raises:
             InputError: What is in the way in the cluster; nothing was changed.
             EngineError: The engine did not complete the change.
+            MeshError: The mesh answers otherwise than the posture; with the calls that differ.
         """
         application, posture = self.load()
         if self.settings.cluster_checks:  # the program does so too; here its answer is a line of its own
@@ -68,6 +88,71 @@ class ClusterStack(Stack):
             check_cluster(self.connect(), Plan.of(found, application, self.settings))
         report(f"applying the posture to the cluster of context {self.settings.kube_context}")
         self.engine().up(preview=True)
+        if not self.settings.probe_image:
+            report("not asking the mesh whether it does so: 'probeImage' is empty")
+            return
+        report("having the pods ask each other")
+        try:
+            with self.live() as target:
+                self._settle(target, report)
+        except InputError as error:
+            raise MeshError(
+                f"the posture was applied, and the mesh could not be asked whether it does so: {error}"
+            ) from None
+
+    def _settle(self, target: ClusterTarget, report: Callable[[str], None]) -> None:
+        """Return when the mesh is seen to do what it says: that a resource is `Synced` proves no traffic."""
+        application, posture = self.load()
+        requests = declared_requests(application)
+        report(f"asking the mesh {len(requests)} questions that the posture answers")
+        access = Access(self.as_held(compile_entries(application, posture, self.settings.proxies)))
+        settled = settle(access, requests, target, timeout=_SETTLING)
+        if settled.wrong:
+            message = f"the mesh does not do what posture '{posture.name}' says"
+            raise MeshError(message, tuple(map(str, settled.wrong)))
+        for destination in sorted({each.request.destination for each in settled.unmeasured}):
+            report(f"{destination} could not be asked: others hold all the connections that its limit allows")
+        self._wait_for_page(application, target)
+        _wait_drained(target)
+
+    def _wait_for_page(self, application: Application, target: ClusterTarget) -> None:
+        path, until = application.gateway.routes[0].path, time.monotonic() + _SETTLING
+        while True:
+            answer = target.enter(Arrival(application.gateway.name, "GET", path))
+            if answer.status not in _NOT_YET:
+                return
+            if time.monotonic() > until:
+                said = f"{answer.status or 'nothing'} {answer.words!r}"
+                raise MeshError(f"the gateway does not serve {self.page}: it answered {said}; see its pod")
+            time.sleep(0.2)
+
+    @contextmanager
+    def live(self) -> Iterator[ClusterTarget]:
+        """The mesh that runs, to be asked in everybody's name.
+
+        Raises:
+            InputError: It isn't running, or not everybody can ask.
+        """
+        if not self.settings.probe_image:
+            raise InputError("'probeImage' is empty, so nobody can be asked; set it to an image with curl")
+        application, _ = self.load()
+        placement = self.settings.placement(self.name, application)
+        with ClusterTarget(self.connect(), application, placement, self.settings.probe_image) as target:
+            yield target
+
+    def as_held(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """A posture's entries as Consul holds them in a cluster."""
+        application, _ = self.load()
+        return as_applied(entries, self.settings.placement(self.name, application))
+
+    def secrets(self) -> list[str]:
+        """What must not get into an archive; nothing of Consul's is kept here."""
+        return [self.layout.passphrase.read_text().strip()] if self.layout.passphrase.exists() else []
+
+    @staticmethod
+    def logs() -> dict[str, str]:
+        """None: the cluster keeps the logs."""
+        return {}
 
     def down(self, report: Callable[[str], None]) -> None:
         """Delete all that the stack has in the cluster, and its state where that is below `.posture/`.
@@ -93,3 +178,17 @@ class ClusterStack(Stack):
             found = ()
         healthy = bool(found) and all(each.state == "running" for each in found)
         return ClusterStatus(self.settings.kube_context, healthy, found)
+
+
+def _wait_drained(target: ClusterTarget) -> None:
+    """Return when no connection is left that was opened under earlier rules (ADR 6).
+
+    Raises:
+        MeshError: There still is one when it should have ended long since.
+    """
+    until = time.monotonic() + _DRAINING
+    left = target.proxies()
+    while left := [name for name in left if count(target, name, r"^listener_manager\.total_.*_draining$")]:
+        if time.monotonic() > until:
+            raise MeshError(f"connections of before the change are still open at {', '.join(left)}; restart these pods")
+        time.sleep(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from posture.errors import InputError
@@ -11,18 +12,22 @@ from posture.local.entrance import wait_for_page
 from posture.local.layout import Layout
 from posture.local.mesh import Mesh, MeshError, MeshStatus
 from posture.local.probing import LocalTarget
+from posture.local.tokens import load_secrets
 from posture.model.access import Access
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
 from posture.model.limit_fields import Edition
+from posture.model.matrix import UNKNOWN
 from posture.model.settings import stacks
 from posture.program.engine import Engine
 from posture.stack import Stack
 from posture.verify.agreement import declared_requests, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from posture.model.entries import Entry
 
 __all__ = ["LocalStack", "remove_stack"]
 
@@ -96,6 +101,41 @@ class LocalStack(Stack):
             report(f"{destination} could not be asked: its limits left no room for it")
         wait_for_page(self.page, self.layout)
         mesh.wait_drained()
+
+    @contextmanager
+    def live(self) -> Iterator[LocalTarget]:
+        """The mesh that runs, to be asked in everybody's name.
+
+        Raises:
+            InputError: It isn't running, or has no certificate for somebody.
+        """
+        mesh = self.mesh()
+        if not any(process.name == "consul" and process.state == "running" for process in mesh.status().processes):
+            raise InputError(f"stack '{self.name}' isn't running; start it with: posture up --stack {self.name}")
+        target = self.target(mesh)
+        application, _ = self.load()
+        for source in sorted({*application.services, *application.clients, UNKNOWN}):
+            try:
+                target.context(source)
+            except MeshError as error:
+                message = f"no certificate for '{source}': {error.message}; bring the mesh up to date with: posture up"
+                raise InputError(f"{message} --stack {self.name}") from error
+        yield target
+
+    @staticmethod
+    def as_held(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """A posture's entries as Consul holds them here: as they are."""
+        return entries
+
+    def secrets(self) -> list[str]:
+        """What must not get into an archive."""
+        kept = load_secrets(self.layout.secrets)
+        found = [kept.management, kept.agent, kept.operator, *kept.services.values()] if kept else []
+        return [*found, *([self.layout.passphrase.read_text().strip()] if self.layout.passphrase.exists() else [])]
+
+    def logs(self) -> dict[str, str]:
+        """What the processes have written, by name."""
+        return {log.stem: log.read_text(errors="replace") for log in sorted(self.layout.log.glob("*.log"))}
 
     def target(self, mesh: Mesh) -> LocalTarget:
         """The mesh, to be asked."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from posture.cluster.certificates import trouble_with
+from posture.cluster.connection import ApiResource
 from posture.cluster.owners import owner_of
 from posture.errors import InputError
 from posture.model.manifests.custom_resources import API_VERSION, KINDS
@@ -18,7 +19,7 @@ from posture.model.manifests.placement import MANAGED_BY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from posture.cluster.connection import ApiResource, Connection
+    from posture.cluster.connection import Connection
     from posture.model.application import Application
     from posture.model.cluster import ClusterSettings
     from posture.model.manifests.inventory import Inventory
@@ -30,6 +31,11 @@ _OLDEST = (1, 25)
 """Pod security levels are enforced from then on."""
 
 _VERBS = ("get", "create", "patch", "delete")
+_TO_ASK = (
+    *(("get", "pods"), ("create", "pods"), ("delete", "pods"), ("patch", "pods/ephemeralcontainers")),
+    *(("get", "pods/exec"), ("create", "pods/exec")),  # which of them depends on Kubernetes' version
+)
+"""What `ClusterTarget` does to the application's pods, beside service accounts."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Plan:
         hostname: Its hostname.
         certificate: Its certificate in PEM; empty where a Secret has it.
         consul_is_ours: Whether the stack brings Consul along, and with it the kinds that it defines.
+        asks: Whether the mesh is asked from inside of pods afterwards.
     """
 
     inventory: Inventory
@@ -49,12 +56,14 @@ class Plan:
     hostname: str
     certificate: str
     consul_is_ours: bool
+    asks: bool
 
     @classmethod
     def of(cls, inventory: Inventory, application: Application, settings: ClusterSettings) -> Plan:
         """What a stack's settings plan."""
-        gateway = application.gateway
-        return cls(inventory, gateway.name, gateway.hostname, settings.gateway_certificate, settings.consul_is_ours)
+        name, hostname = application.gateway.name, application.gateway.hostname
+        ours, asks = settings.consul_is_ours, bool(settings.probe_image)
+        return cls(inventory, name, hostname, settings.gateway_certificate, ours, asks)
 
 
 def check_cluster(connection: Connection, plan: Plan) -> None:
@@ -71,7 +80,7 @@ def check_cluster(connection: Connection, plan: Plan) -> None:
         words = ".".join(map(str, version))
         raise InputError(f"the cluster runs Kubernetes {words}; {'.'.join(map(str, _OLDEST))} or newer is needed")
     resources = _resources(connection, plan)
-    _check_permissions(connection, plan.inventory, resources)
+    _check_permissions(connection, plan, resources)
     _check_namespaces(connection, plan)
     _check_owners(connection, plan.inventory, resources)
     if not plan.certificate:
@@ -120,15 +129,16 @@ def _resources(connection: Connection, plan: Plan) -> dict[tuple[str, str], ApiR
     return found
 
 
-def _check_permissions(
-    connection: Connection, inventory: Inventory, resources: dict[tuple[str, str], ApiResource]
-) -> None:
+def _check_permissions(connection: Connection, plan: Plan, resources: dict[tuple[str, str], ApiResource]) -> None:
     questions = {
         (verb, resources[kind], each["metadata"].get("namespace", ""))
-        for each in inventory
+        for each in plan.inventory
         if (kind := (each["apiVersion"], each["kind"])) in resources
         for verb in _VERBS
     }
+    if plan.asks:
+        own = plan.inventory.placement.namespace
+        questions |= {(verb, ApiResource("v1", "Pod", name, namespaced=True), own) for verb, name in _TO_ASK}
     ordered = sorted(questions, key=lambda question: (question[2], question[1].name, _VERBS.index(question[0])))
     with ThreadPoolExecutor(max_workers=8) as pool:
         answers = list(pool.map(lambda question: _may(connection, *question), ordered))
@@ -145,7 +155,9 @@ def _check_permissions(
 
 
 def _may(connection: Connection, verb: str, resource: ApiResource, namespace: str) -> bool:
-    attributes = {"verb": verb, "group": resource.group, "resource": resource.name, "namespace": namespace}
+    name, _, subresource = resource.name.partition("/")
+    about = {"resource": name, "subresource": subresource, "group": resource.group}
+    attributes = {"verb": verb, "namespace": namespace, **about}
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

@@ -78,15 +78,25 @@ class Connection:
 
     def get(self, path: str, **query: str) -> dict[str, Any] | None:
         """The answer to a GET; None where there is nothing."""
-        return self._call("GET", path, query=query)
+        found: dict[str, Any] | None = self._call("GET", path, query=query)
+        return found
 
     def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
         """The answer to a POST."""
-        return self._call("POST", path, body, query) or {}
+        return dict(self._call("POST", path, body, query) or {})
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer to a PATCH, a strategic merge; None where there is nothing."""
+        found: dict[str, Any] | None = self._call("PATCH", path, body)
+        return found
 
     def delete(self, path: str) -> None:
         """Delete an object, if it is there."""
         self._call("DELETE", path)
+
+    def proxied(self, path: str, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+        """A list that a service behind the server answers to a GET with more headers; empty where there is nothing."""
+        return list(self._call("GET", path, headers=headers) or ())
 
     def version(self) -> tuple[int, int]:
         """The server's version, major and minor."""
@@ -106,16 +116,22 @@ class Connection:
         )
 
     def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
-    ) -> dict[str, Any] | None:
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - any JSON; None where there is nothing
         url = f"{self.api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
+        sent = {"Accept": "application/json", "Content-Type": content, **(headers or {})}
         try:
-            self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+            self.api.update_params_for_auth(sent, [], ["BearerToken"], path, method, None)
             answer = self.api.rest_client.pool_manager.request(
                 *(method, url),
                 body=json.dumps(body) if body else None,
-                headers=headers,
+                headers=sent,
                 timeout=_PATIENCE,
                 retries=_RETRIES,
             )
@@ -126,7 +142,7 @@ class Connection:
         if answer.status == _NOT_FOUND:
             return None
         try:
-            found = dict(json.loads(answer.data))
+            found = json.loads(answer.data)
         except ValueError:
             found = {"message": f"{method} {path} was answered by {answer.status} {answer.reason}"}
         if answer.status >= _FIRST_ERROR:

@@ -14,18 +14,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from posture.commands.opening import open_stack
 from posture.commands.output import show
 from posture.errors import InputError
-from posture.local.mesh import MeshError
-from posture.local.tokens import load_secrets
-from posture.local_stack import LocalStack
 from posture.model.entries import compile_entries
-from posture.model.matrix import UNKNOWN
 from posture.model.posture import available, load_posture
 from posture.report.verification_json import verification_json
 from posture.report.verification_junit import verification_junit
 from posture.report.verification_text import verification_text
-from posture.stack import find_project
 from posture.verify.bundle import cleaned, cleaned_dump, write_bundle
 from posture.verify.drift import held_entries, posture_of
 from posture.verify.run import Subject
@@ -36,11 +32,12 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-    from posture.local.mesh import Mesh
-    from posture.local.probing import LocalTarget
+    from posture.cluster_stack import ClusterStack
+    from posture.local_stack import LocalStack
     from posture.model.application import Application
     from posture.model.entries import Entry
     from posture.verify.findings import Verification
+    from posture.verify.target import Target
 
 __all__ = ["verify"]
 
@@ -65,12 +62,14 @@ def verify(
     """
     files = {"json": json_file, "junit": junit_file, "html": html_file}
     _check_files(files)
-    local = LocalStack(find_project(), stack, err)
+    opened = open_stack(stack, err)
     if posture:
-        local.settings = local.settings.model_copy(update={"posture": posture, "through": ""})
-    mesh, subject, target = _open(local)
-    with _progress() as progress:
-        found = verify_mesh(subject, progress)
+        opened.settings = opened.settings.model_copy(update={"posture": posture, "through": ""})
+    with opened.live() as target:
+        subject = _subject(opened, target)
+        with _progress() as progress:
+            found = verify_mesh(subject, progress)
+        archive = None if found.holds else _leave_bundle(opened, subject, found)
     reports = {
         "json": lambda: verification_json(found),
         "junit": lambda: verification_junit(found),
@@ -80,40 +79,29 @@ def verify(
     for form, file in files.items():
         if file:
             _write(file, reports[form]())
-    if not found.holds:
-        archive = _leave_bundle(local, mesh, target, subject, found)
+    if archive:
         err.print(
             f"what was found, each Envoy's configuration and the logs: {archive}", highlight=False, soft_wrap=True
         )
         sys.exit(1)
 
 
-def _open(local: LocalStack) -> tuple[Mesh, Subject, LocalTarget]:
-    """The mesh and what it should do.
+def _subject(opened: LocalStack | ClusterStack, target: Target) -> Subject:
+    """What a mesh should do.
 
     Raises:
-        InputError: It isn't running, is under another posture, or has no certificate for somebody.
+        InputError: It is under another posture.
     """
-    application, chosen = local.load()
-    mesh = local.mesh()
-    if not any(process.name == "consul" and process.state == "running" for process in mesh.status().processes):
-        raise InputError(f"stack '{local.name}' isn't running; start it with: posture up --stack {local.name}")
-    target = local.target(mesh)
-    for source in sorted({*application.services, *application.clients, UNKNOWN}):
-        try:
-            target.context(source)
-        except MeshError as error:
-            message = f"no certificate for '{source}': {error.message}; bring the mesh up to date with: posture up"
-            raise InputError(f"{message} --stack {local.name}") from error
-    through = local.settings.through
+    application, chosen = opened.load()
+    through = opened.settings.through
     name = f"{chosen.name} through {through}" if through else chosen.name
-    entries = compile_entries(application, chosen, local.settings.proxies)
-    _check_posture(local, application, (name, entries), target)
-    return mesh, Subject(local.name, application, name, entries, target), target
+    entries = opened.as_held(compile_entries(application, chosen, opened.settings.proxies))
+    _check_posture(opened, application, (name, entries), target)
+    return Subject(opened.name, application, name, entries, target)
 
 
 def _check_posture(
-    local: LocalStack, application: Application, asked: tuple[str, tuple[Entry, ...]], target: LocalTarget
+    opened: LocalStack | ClusterStack, application: Application, asked: tuple[str, tuple[Entry, ...]], target: Target
 ) -> None:
     """Refuse to compare a mesh call by call with a posture that it plainly isn't under.
 
@@ -124,23 +112,24 @@ def _check_posture(
     if posture_of(held, [asked]):
         return
     if not held.entries:
-        raise InputError(f"no posture was applied to stack '{local.name}'; run: posture up --stack {local.name}")
-    other = posture_of(held, _postures(local, application))
+        raise InputError(f"no posture was applied to stack '{opened.name}'; run: posture up --stack {opened.name}")
+    other = posture_of(held, _postures(opened, application))
     if other:
-        move = f"posture up {local.settings.posture} --stack {local.name}"
-        move += f" --through {local.settings.through}" if local.settings.through else ""
-        raise InputError(f"the mesh of stack '{local.name}' is under {other}, not {asked[0]}; move it with: {move}")
+        move = f"posture up {opened.settings.posture} --stack {opened.name}"
+        move += f" --through {opened.settings.through}" if opened.settings.through else ""
+        raise InputError(f"the mesh of stack '{opened.name}' is under {other}, not {asked[0]}; move it with: {move}")
 
 
-def _postures(local: LocalStack, application: Application) -> Iterator[tuple[str, tuple[Entry, ...]]]:
+def _postures(opened: LocalStack | ClusterStack, application: Application) -> Iterator[tuple[str, tuple[Entry, ...]]]:
     """The project's postures, each in full and then layer by layer; those that can't be read are left out."""
-    folder, proxies = local.project / "stacks", local.settings.proxies
+    folder, proxies = opened.project / "stacks", opened.settings.proxies
     for name in available(folder):
         with suppress(InputError):
             posture = load_posture(folder, name, application)
-            yield name, compile_entries(application, posture, proxies)
+            yield name, opened.as_held(compile_entries(application, posture, proxies))
             for layer in posture.layers:
-                yield f"{name} through {layer}", compile_entries(application, posture.through(layer), proxies)
+                part = compile_entries(application, posture.through(layer), proxies)
+                yield f"{name} through {layer}", opened.as_held(part)
 
 
 class _Bar:
@@ -198,25 +187,22 @@ def _write(file: str, text: str) -> None:
         raise InputError(f"can't write {file}: {error.strerror}; name another file") from error
 
 
-def _leave_bundle(local: LocalStack, mesh: Mesh, target: LocalTarget, subject: Subject, found: Verification) -> Path:
+def _leave_bundle(opened: LocalStack | ClusterStack, subject: Subject, found: Verification) -> Path:
     """What was found, what Consul and the Envoys hold, and the logs; without certificates, keys and tokens."""
-    kept = load_secrets(local.layout.secrets)
-    secrets = [kept.management, kept.agent, kept.operator, *kept.services.values()] if kept else []
-    if local.layout.passphrase.exists():
-        secrets.append(local.layout.passphrase.read_text().strip())
+    secrets, target = opened.secrets(), subject.target
     compiled = [asdict(entry) for entry in subject.entries]
     parts = {
         "verification.json": cleaned(verification_json(found), secrets),
         "entries-compiled.json": cleaned(json.dumps(compiled, indent=1), secrets),
         "entries-held.json": cleaned(json.dumps(target.entries(), indent=1), secrets),
     }
-    for name in (*(instance.name for instance in mesh.instances), mesh.gateway):
+    for name in target.proxies():
         dump = target.envoy(name, "/config_dump")
         parts[f"envoy/{name}.json"] = cleaned_dump(dump, secrets) if dump else "its admin API didn't answer\n"
-    for log in sorted(local.layout.log.glob("*.log")):
-        parts[f"log/{log.name}"] = cleaned(log.read_text(errors="replace"), secrets)[-_LONGEST_LOG:]
+    for name, log in opened.logs().items():
+        parts[f"log/{name}.log"] = cleaned(log, secrets)[-_LONGEST_LOG:]
     when = datetime.fromisoformat(found.started).strftime("%Y%m%dT%H%M%SZ")
-    file = local.layout.state / f"verify-{when}.tar.gz"
+    file = opened.layout.state / f"verify-{when}.tar.gz"
     file.unlink(missing_ok=True)
     write_bundle(file, parts)
     return file

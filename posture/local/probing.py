@@ -9,7 +9,6 @@ from __future__ import annotations
 import ssl
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,9 @@ from posture.local.consul import Consul
 from posture.local.envoy import admin
 from posture.local.instances import SIDECAR_PORT
 from posture.local.loading import load, offer
-from posture.model.entries import Kind
+from posture.model.entries import OTHER_KINDS, Kind
+from posture.verify.answers import UPSTREAM_TIME, Answer
+from posture.verify.attempts import attempt, get
 from posture.verify.target import Endpoint
 
 if TYPE_CHECKING:
@@ -30,35 +31,10 @@ if TYPE_CHECKING:
     from posture.local.layout import Layout
     from posture.local.mesh import Mesh
     from posture.model.access import Arrival, Request
+    from posture.verify.attempts import Attempt
     from posture.verify.target import Offered, Pace
 
 __all__ = ["Answer", "LocalTarget"]
-
-_UPSTREAM_TIME = "x-envoy-upstream-service-time"
-"""Envoy's router adds it to what comes from upstream, and to nothing that Envoy answers by itself."""
-
-_OTHER_KINDS = (
-    *("service-router", "service-splitter", "service-resolver", "exported-services", "sameness-group"),
-    *("ingress-gateway", "terminating-gateway", "tcp-route", "inline-certificate", "jwt-provider"),
-)
-"""Kinds of config entry that no posture consists of. Consul itself makes the remaining one, `bound-api-gateway`."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: an HTTP status with the beginning of its body, or, without a status, the error's own words.
-
-    ``passed_on`` says that the proxy which was asked had the answer from further on.
-    """
-
-    status: int | None
-    words: str
-    passed_on: bool = False
-
-    @property
-    def denied(self) -> bool:
-        """Whether Envoy's RBAC filter refused; an application's own 403 has other words."""
-        return self.status == httpx.codes.FORBIDDEN and self.words.startswith("RBAC: access denied")
 
 
 class LocalTarget:
@@ -80,6 +56,23 @@ class LocalTarget:
         self.context = cache(self._make_context)
         self.entrance_context = cache(self._make_entrance_context)
 
+    @property
+    def near(self) -> LocalTarget:
+        """This: all its sockets can be reached."""
+        return self
+
+    @property
+    def unread(self) -> None:
+        """Nothing: all entries can be read."""
+
+    def instances(self, service: str) -> list[str]:
+        """The names of a service's instances."""
+        return [each.name for each in self._instances(service)]
+
+    def proxies(self) -> list[str]:
+        """The names of all Envoys."""
+        return [*(each.name for each in self._mesh.instances), self._mesh.gateway]
+
     def ask(self, request: Request) -> list[Answer]:
         """Send a request straight to the sidecar of each instance of its destination."""
         context = self.context(request.source)
@@ -96,6 +89,18 @@ class LocalTarget:
         headers = {"Host": f"{host}:{port}", **arrival.headers}
         return _send(self.entrance_context(), arrival.method, f"https://{address}:{port}{arrival.path}", headers, host)
 
+    def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:
+        """GET a path of each of a service's sidecars without a certificate, in plain text and over TLS."""
+        return [
+            (f"{endpoint.instance} {how}", attempt(endpoint, get(path, service), context))
+            for endpoint in self.sidecars(service)
+            for how, context in (("in plain text", None), ("over TLS", self.context(None)))
+        ]
+
+    def health_checks(self, _instance: str) -> dict[int, str]:
+        """None: Consul itself checks a sidecar's port, and nothing behind it."""
+        return {}
+
     def sidecars(self, service: str) -> list[Endpoint]:
         """Where the sidecars of a service's instances take mesh traffic."""
         return [Endpoint(each.name, each.address, SIDECAR_PORT) for each in self._instances(service)]
@@ -111,7 +116,7 @@ class LocalTarget:
     def entries(self) -> list[dict[str, Any]]:
         """All config entries that Consul holds, but those that it makes itself."""
         with Consul(self._layout.consul_address, self._mesh.operator_token()) as consul:
-            return [entry for kind in (*Kind, *_OTHER_KINDS) for entry in consul.call("GET", f"/config/{kind}")]
+            return [entry for kind in (*Kind, *OTHER_KINDS) for entry in consul.call("GET", f"/config/{kind}")]
 
     def envoy(self, instance: str, path: str) -> str | None:
         """What an Envoy's admin API answers to a GET."""
@@ -182,4 +187,4 @@ def _send(context: ssl.SSLContext, method: str, url: str, headers: Mapping[str, 
             answer = client.request(method, url, headers=headers, extensions={"sni_hostname": name} if name else {})
     except httpx.TransportError as error:
         return Answer(None, str(error) or type(error).__name__)
-    return Answer(answer.status_code, answer.text[:100], _UPSTREAM_TIME in answer.headers)
+    return Answer(answer.status_code, answer.text[:100], UPSTREAM_TIME in answer.headers)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from posture.model.limit_fields import Proxies
     from posture.model.posture import Grant, Permission, Posture
 
-__all__ = ["FILLED_IN", "Entry", "Kind", "compile_entries", "precedence"]
+__all__ = ["FILLED_IN", "OTHER_KINDS", "Entry", "Kind", "compile_entries", "precedence"]
 
 Body = dict[str, Any]
 
@@ -38,6 +38,13 @@ class Kind(StrEnum):
     FILE_SYSTEM_CERTIFICATE = "file-system-certificate"
     API_GATEWAY = "api-gateway"
     HTTP_ROUTE = "http-route"
+
+
+OTHER_KINDS = (
+    *("service-router", "service-splitter", "service-resolver", "exported-services", "sameness-group"),
+    *("ingress-gateway", "terminating-gateway", "tcp-route", "inline-certificate", "jwt-provider"),
+)
+"""Kinds of config entry that no posture consists of. Consul itself makes the remaining one, `bound-api-gateway`."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
 from posture.model.limiter import OVER_THE_LIMIT
-from posture.verify.layer4 import ask_layer4
+from posture.verify.layer4 import Layer4Answer, ask_layer4
 from posture.verify.places import taken
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def declared_requests(application: Application) -> tuple[Request, ...]:
 
 def settle(access: Access, requests: Iterable[Request], target: Target, timeout: float) -> Settled:
     """Ask until every answer is the model's, or the time (seconds) is up; see `observe`."""
-    asked = list(requests)
+    asked = [each for each in requests if target.near or access.is_http(each.destination)]
     questions = [Question(request, request.destination, access.decide(request)) for request in asked]
     found = Settled([], [])
     for request, seen in zip(asked, observe(access, questions, target, timeout), strict=True):
@@ -183,7 +183,9 @@ class _Group:
         if isinstance(request, Arrival):
             return Observation(question, [self._target.enter(request)])
         if not self._access.is_http(request.destination):
-            return Observation(question, ask_layer4(self._target, request))
+            near = self._target.near
+            nobody = [Layer4Answer("can't be asked from here")]
+            return Observation(question, ask_layer4(near, request) if near else nobody)
         return Observation(question, self._target.ask(request))
 
     def _is_full(self) -> bool:

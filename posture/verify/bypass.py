@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.verify.disguises import Disguise
     from posture.verify.grounds import Ground
-    from posture.verify.target import Endpoint, Target
+    from posture.verify.target import Endpoint, NearTarget
 
 __all__ = ["bypass_findings"]
 
@@ -29,7 +29,7 @@ _EXPECTED = "each refused, or decided as what it is"
 _PASSED_ON = r"^cluster\.local_app\.upstream_rq_total$"
 
 
-def bypass_findings(target: Target, application: Application, access: Access) -> list[Finding]:
+def bypass_findings(target: NearTarget, application: Application, access: Access) -> list[Finding]:
     """Try everything on every ground, at each instance's sidecar and then at the gateway; a finding for each family.
 
     Instances are tried side by side. Idle connections of the gateway and the clients to services with a limit are
@@ -63,7 +63,7 @@ def bypass_findings(target: Target, application: Application, access: Access) ->
 
 
 def _malformed(
-    target: Target,
+    target: NearTarget,
     application: Application,
     access: Access,
     by_instance: Mapping[Endpoint, list[Ground]],
@@ -83,12 +83,12 @@ def _malformed(
         return [each for found in tried for each in found]
 
 
-def _give_back(target: Target, application: Application, access: Access) -> None:
+def _give_back(target: NearTarget, application: Application, access: Access) -> None:
     for service in application.services:
         give_back(target, application, access, service)
 
 
-def _sidecar(target: Target, access: Access, ground: Ground, endpoint: Endpoint) -> Door:
+def _sidecar(target: NearTarget, access: Access, ground: Ground, endpoint: Endpoint) -> Door:
     def decide(disguise: Disguise) -> bool:
         headers = {"host": disguise.host, **disguise.others}
         request = Request(ground.caller, ground.destination, disguise.method, disguise.target, headers)
@@ -97,7 +97,7 @@ def _sidecar(target: Target, access: Access, ground: Ground, endpoint: Endpoint)
     return Door(ground, endpoint, target.context(ground.caller), ground.destination, decide)
 
 
-def _entrance(target: Target, application: Application, access: Access, ground: Ground) -> Door:
+def _entrance(target: NearTarget, application: Application, access: Access, ground: Ground) -> Door:
     """Any service that a route leads to will do for a request to be allowed."""
     gateway = application.gateway
     services = tuple(dict.fromkeys(route.to for route in gateway.routes))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from posture.model.access import Access
     from posture.model.application import Application
     from posture.verify.packets import Connection
-    from posture.verify.target import Endpoint, Target
+    from posture.verify.target import Endpoint, NearTarget
 
 __all__ = ["Records", "capture_findings", "read_records"]
 
@@ -61,7 +61,7 @@ def read_records(data: bytes) -> Records | None:
     return Records(count, b"".join(sealed))
 
 
-def capture_findings(target: Target, application: Application, access: Access) -> list[Finding]:
+def capture_findings(target: NearTarget, application: Application, access: Access) -> list[Finding]:
     """Capture marked requests on the loopback interface, for about a second; nobody else may be probing meanwhile.
 
     Returns:
@@ -99,14 +99,14 @@ def capture_findings(target: Target, application: Application, access: Access) -
     ]
 
 
-def _visit(target: Target, application: Application, mark: str) -> None:
+def _visit(target: NearTarget, application: Application, mark: str) -> None:
     """Ask the gateway for each route; services that pass on the trace context carry the mark to those they call."""
     for route in application.gateway.routes:
         headers = {"X-Posture-Mark": mark, "tracestate": f"posture={mark}"}
         target.enter(Arrival(application.gateway.name, "GET", route.path, headers))
 
 
-def _call(target: Target, caller: Request, mark: str) -> None:
+def _call(target: NearTarget, caller: Request, mark: str) -> None:
     target.ask(Request(caller.source, caller.destination, caller.method, caller.path, {"X-Posture-Mark": mark}))
 
 

@@ -20,6 +20,7 @@ __all__ = ["observed_cells", "unmeasured_findings"]
 
 _NOT_FOUND = 404
 _NO_CONNECTION = "others hold all the connections that its limit allows"
+_NOT_NEAR = "a tcp service can be asked only by a connection from this machine"
 _NO_REQUEST = "a limited rate on the way was used up"
 _LIMITED = 429
 
@@ -40,9 +41,18 @@ def observed_cells(
         report: Is called as each cell is done with, from several threads.
     """
     cells = list(matrix.cells())
-    questions = [_question(matrix, application, cell) for cell in cells]
-    observations = observe(matrix.access, questions, target, timeout, report)
-    return [_observed(cell, seen, target) for cell, seen in zip(cells, observations, strict=True)]
+    gateway = application.gateway.name
+    askable = [
+        cell for cell in cells if target.near or cell.source == gateway or matrix.access.is_http(cell.destination)
+    ]
+    questions = [_question(matrix, application, cell) for cell in askable]
+    seen = dict(zip(askable, observe(matrix.access, questions, target, timeout, report), strict=True))
+    return [
+        _observed(cell, seen[cell], target)
+        if cell in seen
+        else ObservedCell(cell, _NOT_NEAR, agrees=False, measured=False)
+        for cell in cells
+    ]
 
 
 def unmeasured_findings(cells: Iterable[ObservedCell]) -> list[Finding]:
@@ -93,7 +103,7 @@ def _observed(cell: Cell, seen: Observation, target: Target) -> ObservedCell:
     words = [_words(answer, agrees=seen.agrees) for answer in seen.answers]
     if len(set(words)) == 1:
         return ObservedCell(cell, words[0], agrees=seen.agrees)
-    names = [endpoint.instance for endpoint in target.sidecars(cell.destination)]
+    names = target.instances(cell.destination)
     each = ", ".join(f"{name}: {word}" for name, word in zip(names, words, strict=True))
     return ObservedCell(cell, each, agrees=seen.agrees)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ssl
 
     from posture.model.access import Request
-    from posture.verify.target import Endpoint, Target
+    from posture.verify.target import Endpoint, NearTarget
 
 __all__ = ["Layer4Answer", "ask_layer4"]
 
@@ -38,13 +38,13 @@ class Layer4Answer:
     status: int | None = None
 
 
-def ask_layer4(target: Target, request: Request) -> list[Layer4Answer]:
+def ask_layer4(target: NearTarget, request: Request) -> list[Layer4Answer]:
     """Connect to each instance of a request's destination as its source; method and path play no part."""
     context = target.context(request.source)
     return [_ask(target, context, endpoint) for endpoint in target.sidecars(request.destination)]
 
 
-def _ask(target: Target, context: ssl.SSLContext, endpoint: Endpoint) -> Layer4Answer:
+def _ask(target: NearTarget, context: ssl.SSLContext, endpoint: Endpoint) -> Layer4Answer:
     before = [count(target, endpoint.instance, stat) or 0 for stat in (_DENIED, _ALLOWED)]
     try:
         closed = _is_closed(context, endpoint)

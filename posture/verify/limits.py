@@ -81,7 +81,7 @@ def _unlimited(loading: _Loading) -> Finding:
 def _limited(loading: _Loading, limit: int) -> list[Finding]:
     within = f"{loading.service} within its limit of {limit}", "no 503"
     beyond = f"{loading.service} beyond its limit of {limit}", "503, refused by Envoy's limit"
-    connections = limit * len(loading.target.sidecars(loading.service)) + 1
+    connections = limit * len(loading.target.instances(loading.service)) + 1
     if loading.caller is None:
         return [_unmeasured(*each, "no client may call it") for each in (within, beyond)]
     if connections > _MOST_CONNECTIONS:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from posture.model.access import Access
     from posture.model.application import Application
     from posture.model.limits import Limit, Rate
-    from posture.verify.target import Endpoint, Target
+    from posture.verify.target import Endpoint, NearTarget
 
 __all__ = ["Meeting", "lasting", "meetings"]
 
@@ -49,7 +49,7 @@ def lasting(rate: Rate, seconds: float) -> float:
 
 
 def meetings(
-    target: Target,
+    target: NearTarget,
     application: Application,
     access: Access,
     service: str,
@@ -70,7 +70,7 @@ def meetings(
             yield meeting
 
 
-def _arrivals(target: Target, application: Application, access: Access) -> Iterator[Meeting]:
+def _arrivals(target: NearTarget, application: Application, access: Access) -> Iterator[Meeting]:
     gateway = application.gateway
     info = json.loads(target.envoy(gateway.name, "/server_info") or "{}")
     several = info.get("command_line_options", {}).get("concurrency", 1) > 1
@@ -86,7 +86,7 @@ def _arrivals(target: Target, application: Application, access: Access) -> Itera
             yield Meeting(gateway.name, gateway.name, None, entrance, "GET", route.path, tuple(both), here, connections)
 
 
-def _requests(target: Target, application: Application, access: Access, service: str) -> Iterator[Meeting]:
+def _requests(target: NearTarget, application: Application, access: Access, service: str) -> Iterator[Meeting]:
     if not access.is_http(service):
         return
     limit = access.limits.get(service)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from posture.model.access import Access
     from posture.model.application import Application
-    from posture.verify.target import Endpoint, Target
+    from posture.verify.target import Endpoint, NearTarget
 
 __all__ = ["mtls_findings"]
 
@@ -80,7 +80,7 @@ class _Trial:
     judge: Callable[[_Door, Attempt], _Verdict]
 
 
-def mtls_findings(target: Target, application: Application, access: Access) -> list[Finding]:
+def mtls_findings(target: NearTarget, application: Application, access: Access) -> list[Finding]:
     """Try each sidecar of an http service, and the gateway, with what they must refuse, and with what they must not.
 
     The floors are those of the entries that `access` was made of: what the posture says, whatever Consul holds.
@@ -96,7 +96,7 @@ def mtls_findings(target: Target, application: Application, access: Access) -> l
     return [*(finding for part in parts for finding in part), *_of_gateway(target, application, access)]
 
 
-def _of_service(target: Target, application: Application, access: Access, service: str) -> list[Finding]:
+def _of_service(target: NearTarget, application: Application, access: Access, service: str) -> list[Finding]:
     caller = caller_of(service, application, access)
     source = caller.source or UNKNOWN
     floor = _entry(access, Kind.MESH).get("TLS", {}).get("Incoming", {}).get("TLSMinVersion")
@@ -120,7 +120,7 @@ def _of_service(target: Target, application: Application, access: Access, servic
     ]
 
 
-def _of_gateway(target: Target, application: Application, access: Access) -> list[Finding]:
+def _of_gateway(target: NearTarget, application: Application, access: Access) -> list[Finding]:
     gateway = application.gateway
     listener: dict[str, Any] = next(iter(_entry(access, Kind.API_GATEWAY).get("Listeners", ())), {})
     request = get(gateway.routes[0].path, gateway.hostname)

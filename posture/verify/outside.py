@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
 from posture.model.matrix import UNKNOWN, samples
-from posture.verify.attempts import Reply, attempt, get
+from posture.verify.attempts import Reply
 from posture.verify.callers import caller_of
 from posture.verify.findings import Finding, Outcome, Section
 
@@ -56,13 +56,10 @@ def outside_findings(target: Target, application: Application, access: Access) -
 
 
 def _without_a_certificate(target: Target, application: Application, access: Access, service: str) -> Finding:
-    request = get(caller_of(service, application, access).path, service)
     outcomes = {Reply.REFUSED: Outcome.HOLDS, Reply.ANSWERED: Outcome.FAILS, Reply.NONE: Outcome.NOT_MEASURED}
     tried = [
-        _Tried(outcomes[got.reply], f"{endpoint.instance} {how}", got.words)
-        for endpoint in target.sidecars(service)
-        for how, context in (("in plain text", None), ("over TLS", target.context(None)))
-        for got in (attempt(endpoint, request, context),)
+        _Tried(outcomes[got.reply], words, got.words)
+        for words, got in target.knock(service, caller_of(service, application, access).path)
     ]
     return _sum_up(f"a process outside the mesh calls {service}", "refused", tried)
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posture.model.access import Request
-from posture.verify.raw_http import exchange, request_bytes
+from posture.model.access import Arrival, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,13 +31,13 @@ _MOST = 64
 def taken(target: Target, service: str) -> int:
     """The connections that the fullest of a service's instances has, all of them counted; 0 without a limit."""
     stat = r"^connection_limit\.inbound_connection_limit\.active_connections$"
-    return max((count(target, each.instance, stat) or 0 for each in target.sidecars(service)), default=0)
+    return max((count(target, each, stat) or 0 for each in target.instances(service)), default=0)
 
 
 def refused(target: Target, service: str) -> int | None:
     """How many connections the limits of a service's instances have refused; None if there is no limit."""
     stat = r"^connection_limit\.inbound_connection_limit\.limited_connections$"
-    counts = [count(target, each.instance, stat) for each in target.sidecars(service)]
+    counts = [count(target, each, stat) for each in target.instances(service)]
     return None if None in counts else sum(each or 0 for each in counts)
 
 
@@ -75,5 +74,4 @@ def give_back(target: Target, application: Application, access: Access, service:
         if route is None or not count(target, gateway.name, stat):
             return
         name, _, value = _REFUSED_HEADER.partition(": ")
-        asked = request_bytes("GET", route.path, [("Host", gateway.hostname), (name, value)])
-        exchange(target.entrance_context(), target.entrance(), asked, hostname=gateway.hostname)
+        target.enter(Arrival(gateway.name, "GET", route.path, {name: value}, gateway.hostname))

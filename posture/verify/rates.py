@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.model.limits import Rate
     from posture.verify.raw_http import Response
-    from posture.verify.target import Offered, Reply, Target
+    from posture.verify.target import NearTarget, Offered, Reply
 
 __all__ = ["Load", "rates_findings"]
 
@@ -52,7 +52,7 @@ _LIMITED, _ERROR = 429, 500
 _SLICES = 24
 
 
-def rates_findings(target: Target, application: Application, access: Access) -> list[Finding]:
+def rates_findings(target: NearTarget, application: Application, access: Access) -> list[Finding]:
     """Meet each rate, then two callers at once where callers have rates of their own; and the control.
 
     Sends what the rates are meant to refuse: for some seconds each, at most 400 requests a second.
@@ -78,7 +78,7 @@ def rates_findings(target: Target, application: Application, access: Access) -> 
 class Load:
     """Sends requests; remembers when each service was last sent any, for its buckets fill up in the meantime."""
 
-    target: Target
+    target: NearTarget
     application: Application
     most_per_second: float = _MOST_PER_SECOND
 
@@ -200,7 +200,7 @@ class Load:
         self._last |= {service: time.monotonic() for service, _ in meeting.on_the_way}
 
 
-def _control(target: Target, application: Application, access: Access, per_second: float) -> Finding:
+def _control(target: NearTarget, application: Application, access: Access, per_second: float) -> Finding:
     for service in application.services:
         limit = access.limits.get(service)
         if limit is None or not limit.has_rates:

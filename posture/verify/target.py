@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from posture.model.access import Arrival, Request
+    from posture.verify.attempts import Attempt
 
-__all__ = ["Answer", "Endpoint", "Offered", "Pace", "Reply", "Target"]
+__all__ = ["Answer", "Endpoint", "NearTarget", "Offered", "Pace", "Reply", "Target"]
 
 
 class Endpoint(NamedTuple):
@@ -71,13 +72,46 @@ class Answer(Protocol):
 
 
 class Target(Protocol):
-    """A running mesh."""
+    """A running mesh, and what can be asked of every one."""
+
+    @property
+    def near(self) -> NearTarget | None:
+        """The same mesh, where its sockets can be reached from here."""
+
+    def instances(self, service: str) -> Sequence[str]:
+        """The names of a service's instances, in the order in which `ask` asks them."""
+
+    def proxies(self) -> Sequence[str]:
+        """The names of all instances that have an Envoy: those of services, the clients, the gateway."""
 
     def ask(self, request: Request) -> Sequence[Answer]:
         """Send a request to each instance of its destination as its source, each on a fresh connection."""
 
     def enter(self, arrival: Arrival) -> Answer:
         """Send a request to the gateway, as a visitor; without a host, to `localhost`."""
+
+    def knock(self, service: str, path: str) -> Sequence[tuple[str, Attempt]]:
+        """GET a path of each of a service's sidecars as a process without a certificate; with words on each attempt."""
+
+    def health_checks(self, instance: str) -> Mapping[int, str]:
+        """The paths by port that a platform's health checks ask an instance's sidecar for, without a certificate."""
+
+    def entries(self) -> Sequence[dict[str, Any]]:
+        """All config entries that Consul holds, of every kind that says what the mesh does, in the API's JSON."""
+
+    @property
+    def unread(self) -> str | None:
+        """Why some of these entries can't be had, and which; None if all are."""
+
+    def envoy(self, instance: str, path: str) -> str | None:
+        """What the admin API of an instance's Envoy, or of the gateway's, answers to a GET; None without an answer."""
+
+    def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
+        """Fortio's JSON result of `fortio load OPTIONS` with a client's identity, through its own sidecar."""
+
+
+class NearTarget(Target, Protocol):
+    """A mesh on this machine, at which any bytes can be thrown."""
 
     def context(self, source: str | None) -> ssl.SSLContext:
         """A TLS context that trusts the mesh's CA and bears the source's certificate; none for None."""
@@ -94,14 +128,5 @@ class Target(Protocol):
     def entrance(self) -> Endpoint:
         """Where the gateway takes visitors."""
 
-    def entries(self) -> Sequence[dict[str, Any]]:
-        """All config entries that Consul holds, of every kind that says what the mesh does, in the API's JSON."""
-
-    def envoy(self, instance: str, path: str) -> str | None:
-        """What the admin API of an instance's Envoy, or of the gateway's, answers to a GET; None without an answer."""
-
     def offer(self, source: str | None, endpoint: Endpoint, pace: Pace) -> Offered:
         """Send requests straight to a sidecar as the source, or without one to the gateway as a visitor."""
-
-    def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
-        """Fortio's JSON result of `fortio load OPTIONS` with a client's identity, through its own sidecar."""

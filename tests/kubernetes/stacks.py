@@ -63,6 +63,7 @@ class ClusterStack:
             "kubeconfig": str(self.control_plane.kubeconfig),
             "consulChart": "existing",
             "gatewaySecret": "certificates/page-tls",
+            "probeImage": "",  # no container runs here
             **values,
         }
         config = {f"{_PREFIX}{key}": value for key, value in own.items() if value is not None}

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from posture.verify.findings import Finding
-    from posture.verify.target import Target
+    from posture.verify.target import NearTarget
     from tests.mesh.conftest import LiveStack
 
 pytestmark = pytest.mark.mesh
 
 
-def questioned(live: LiveStack) -> tuple[Target, Access]:
+def questioned(live: LiveStack) -> tuple[NearTarget, Access]:
     stack = LocalStack(live.project.folder, live.name, Console(quiet=True))
     return stack.target(stack.mesh()), Access(compile_entries(*stack.load()))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from posture.model.application import Application
     from posture.verify.findings import Finding
-    from posture.verify.target import Target
+    from posture.verify.target import NearTarget
     from tests.mesh.conftest import LiveStack
 
 pytestmark = pytest.mark.mesh
@@ -34,7 +34,7 @@ SIDECARS = ("productpage-v1", "details-v1", "reviews-v1", "reviews-v2", "reviews
 
 class Asked(NamedTuple):
     live: LiveStack
-    target: Target
+    target: NearTarget
     application: Application
     access: Access
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from posture.model.access import Arrival
-    from posture.verify.target import Target
+    from posture.verify.target import NearTarget
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = load_application(ROOT / "apps" / "bookinfo.yaml")
@@ -139,7 +139,7 @@ def relay(onward: Endpoint | None, context: ssl.SSLContext | None = None) -> soc
 
 
 def finding(target: StandIn) -> Finding:
-    (found,) = capture_findings(cast("Target", target), APPLICATION, ACCESS)
+    (found,) = capture_findings(cast("NearTarget", target), APPLICATION, ACCESS)
     return found
 
 

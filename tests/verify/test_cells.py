@@ -19,12 +19,11 @@ from posture.model.posture import load_posture
 from posture.verify.agreement import settle
 from posture.verify.cells import observed_cells, unmeasured_findings
 from posture.verify.findings import Outcome
-from posture.verify.target import Endpoint, Offered, Pace
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
+    from posture.verify.attempts import Attempt
     from posture.verify.findings import ObservedCell
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +53,7 @@ class ToldMesh:
             self.busiest[request.destination] = max(self.busiest[request.destination], self.busy[request.destination])
             self.asked.append(request)
         usual = SERVED if self.access.decide(request).allowed else DENIED
-        names = [endpoint.instance for endpoint in self.sidecars(request.destination)]
+        names = self.instances(request.destination)
         answers = [self.told[name](request) if name in self.told else usual for name in names]
         with self.lock:
             self.busy[request.destination] -= 1
@@ -70,31 +69,27 @@ class ToldMesh:
         by_intention = any(decision.status == 403 for decision in decisions)
         return Answer(403, "RBAC: access denied", passed_on=True) if by_intention else NOWHERE
 
-    def sidecars(self, service: str) -> list[Endpoint]:
-        versions = self.application.services[service].versions
-        return [Endpoint(f"{service}-{version}", "127.0.0.1", 20000) for version in versions]
+    def instances(self, service: str) -> list[str]:
+        return [f"{service}-{version}" for version in self.application.services[service].versions]
+
+    near = None
+    unread = None
+
+    def proxies(self) -> list[str]:
+        raise NotImplementedError
 
     def envoy(self, instance: str, path: str) -> str | None:
         assert instance
         return f"connection_limit.inbound_connection_limit.active_connections: {self.connections}" if path else None
 
-    def context(self, source: str | None) -> ssl.SSLContext:
-        raise NotImplementedError(source)
+    def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:
+        raise NotImplementedError(service, path)
 
-    def entrance_context(self) -> ssl.SSLContext:
-        raise NotImplementedError
-
-    def applications(self, service: str) -> list[Endpoint]:
-        raise NotImplementedError(service)
-
-    def entrance(self) -> Endpoint:
-        raise NotImplementedError
+    def health_checks(self, _instance: str) -> dict[int, str]:
+        return {20300: "/health"}
 
     def entries(self) -> list[dict[str, Any]]:
         raise NotImplementedError
-
-    def offer(self, source: str | None, endpoint: Endpoint, pace: Pace) -> Offered:
-        raise AssertionError((source, endpoint, pace))
 
     def load(self, source: str, destination: str, path: str, *options: str) -> dict[str, Any]:
         raise NotImplementedError(source, destination, path, options)

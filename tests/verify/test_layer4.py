@@ -16,7 +16,7 @@ from posture.verify.target import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from posture.verify.target import Target
+    from posture.verify.target import NearTarget
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Sidecar:
         return f"connect_authz.rbac.{word}: {self.counters[word]}\n"
 
     def ask(self) -> Layer4Answer:
-        [answer] = ask_layer4(cast("Target", self), Request("web", "cache"))
+        [answer] = ask_layer4(cast("NearTarget", self), Request("web", "cache"))
         return answer
 
 

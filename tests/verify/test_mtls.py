@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
-    from posture.verify.target import Target
+    from posture.verify.target import NearTarget
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = load_application(ROOT / "apps" / "bookinfo.yaml")
@@ -163,7 +163,7 @@ def target(authority: Authority, right: ssl.SSLContext, serve: Callable[..., End
 
 
 def findings(target: StandIn, instance: str = "details-v1", access: Access = ACCESS) -> dict[str, tuple[Outcome, str]]:
-    found = mtls_findings(cast("Target", target), APPLICATION, access)
+    found = mtls_findings(cast("NearTarget", target), APPLICATION, access)
     return {
         each.name.removeprefix(f"{instance} "): (each.outcome, each.observed)
         for each in found

@@ -14,14 +14,13 @@ from posture.model.application import load_application
 from posture.model.entries import Kind, compile_entries
 from posture.model.matrix import UNKNOWN
 from posture.model.posture import load_posture
+from posture.verify.attempts import Attempt, attempt, get
 from posture.verify.findings import Finding, Outcome
 from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
 from posture.verify.target import Endpoint
 
 if TYPE_CHECKING:
-    import ssl
-
     from posture.verify.target import Target
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +53,18 @@ class Mesh:
     def enter(self, arrival: Arrival) -> Answer:
         return Answer(min(self.access.enter(arrival, name).status or 599 for name in APPLICATION.services))
 
-    def sidecars(self, service: str) -> list[Endpoint]:
-        return [Endpoint(f"{service}-v1", "127.0.0.1", 9)]
+    @property
+    def near(self) -> Mesh:
+        return self
 
-    def context(self, _source: str | None) -> ssl.SSLContext | None:
-        return None
+    def instances(self, service: str) -> list[str]:
+        return [f"{service}-v1"]
+
+    def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:
+        return [(f"{service}-v1", attempt(Endpoint(f"{service}-v1", "127.0.0.1", 9), get(path, service)))]
+
+    def health_checks(self, _instance: str) -> dict[int, str]:
+        return {20300: "/health"}
 
     def entries(self) -> list[dict[str, Any]]:
         return [{"Kind": each.kind, "Name": each.name, **each.body} for each in self.access.entries]
@@ -158,6 +164,34 @@ def test_a_listener_that_does_not_fails_even_where_it_can_not_be_tried() -> None
     found = openings(Mesh(listeners=(public, other)))[NAME]
     assert found.outcome is Outcome.FAILS
     assert found.observed.startswith("other plaintext to it: not reached")
+
+
+def for_a_health_check(port: int = 20300, path: str = "/health") -> dict[str, Any]:
+    """As Consul 1.22 has it for a path that is exposed."""
+    routes = [{"match": {"path": path}, "route": {"cluster": "local_app"}}]
+    config = {"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": routes}]}}
+    chains = [{"filters": [{"typed_config": config}]}]
+    return {**listener("exposed_path_health", port, certificate=False), "filter_chains": chains}
+
+
+def test_a_listener_for_a_health_check_holds_and_is_told() -> None:
+    found = openings(Mesh(listeners=(listener("public", 9, certificate=True), for_a_health_check())))[NAME]
+    assert found.outcome is Outcome.HOLDS
+    assert found.observed == "asked for on 127.0.0.1:9; 127.0.0.1:20300 gives health checks their path only"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        for_a_health_check(port=20301),
+        for_a_health_check(path="/"),
+        {**for_a_health_check(), "filter_chains": [{"filters": [{"typed_config": {"cluster": "local_app"}}]}]},
+        {**for_a_health_check(), "default_filter_chain": {"filters": [{"typed_config": {"cluster": "local_app"}}]}},
+    ],
+    ids=["another-port", "another-path", "no-http", "more-besides"],
+)
+def test_a_listener_that_gives_more_than_a_health_check_fails(other: dict[str, Any]) -> None:
+    assert openings(Mesh(listeners=(listener("public", 9, certificate=True), other)))[NAME].outcome is Outcome.FAILS
 
 
 @pytest.mark.parametrize("listeners", [(), None])

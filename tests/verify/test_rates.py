@@ -23,7 +23,7 @@ from posture.verify.target import Endpoint, Offered, Pace, Reply
 
 if TYPE_CHECKING:
     from posture.verify.meetings import Meeting
-    from posture.verify.target import Target
+    from posture.verify.target import NearTarget
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = load_application(ROOT / "apps" / "bookinfo.yaml")
@@ -88,11 +88,11 @@ def met(mesh: PacedMesh, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> lis
     monkeypatch.setattr("time.sleep", lambda _: None)
     access = access_of("{productpage: {perCaller: {requestsPerSecond: 10, burst: 10}}}", tmp_path)
     [meeting, *_] = found(access, mesh, "productpage", "per caller")
-    return Load(cast("Target", mesh), APPLICATION).meet(NAME, meeting, RATE)
+    return Load(cast("NearTarget", mesh), APPLICATION).meet(NAME, meeting, RATE)
 
 
 def found(access: Access, mesh: PacedMesh, service: str, aspect: str | None) -> list[Meeting]:
-    return list(meetings(cast("Target", mesh), APPLICATION, access, service, aspect))
+    return list(meetings(cast("NearTarget", mesh), APPLICATION, access, service, aspect))
 
 
 def test_a_rate_that_is_kept_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_what_would_take_too_much_is_not_measured(rate: Rate, why: str, tmp_path
     words = f"{{requestsPerSecond: {rate.requests_per_second}, burst: {rate.capacity}}}"
     access = access_of(f"{{productpage: {words}}}", tmp_path)
     [meeting, *_] = found(access, PacedMesh(), "productpage", "in all")
-    [finding] = Load(cast("Target", PacedMesh()), APPLICATION).meet(NAME, meeting, rate)
+    [finding] = Load(cast("NearTarget", PacedMesh()), APPLICATION).meet(NAME, meeting, rate)
     assert (finding.outcome, finding.observed) == (Outcome.NOT_MEASURED, why)
 
 
@@ -180,5 +180,5 @@ def test_a_greedy_caller_must_not_cost_a_polite_one(monkeypatch: pytest.MonkeyPa
     access = access_of("{productpage: {perCaller: {requestsPerSecond: 10, burst: 10}}}", tmp_path)
     for mesh, outcome in ((PacedMesh(), Outcome.HOLDS), (PacedMesh(rate=1, burst=3), Outcome.FAILS)):
         several = [each for each in found(access, mesh, "productpage", "per caller") if each.path == "/logout"]
-        finding = Load(cast("Target", mesh), APPLICATION).share("a greedy one", several, RATE)
+        finding = Load(cast("NearTarget", mesh), APPLICATION).share("a greedy one", several, RATE)
         assert finding.outcome is outcome, finding
