@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from posture.commands.access import diff, explain_command, matrix
+from posture.commands.policy import policy
 from posture.commands.verify import verify
 from posture.errors import InputError
 from posture.local import tools
@@ -117,7 +118,7 @@ def schema(shape: str) -> None:
     click.echo(schema_of(shape))
 
 
-for command in (matrix, explain_command, diff, verify):
+for command in (matrix, explain_command, diff, policy, verify):
     posture.add_command(command)
 
 
