@@ -4,18 +4,16 @@ from pathlib import Path
 
 import pulumi
 
-from posture.model.entries import compile_entries
 from posture.program.configuration import read_configuration, run_errors_in_one_line
-from posture.program.local_mesh import LocalMesh, LocalMeshArgs
+from posture.program.targets import deploy
 
 with run_errors_in_one_line():
-    project = Path(__file__).parent
     settings = read_configuration()
-    application, posture = settings.load(project)
+    application, posture = settings.load(Path(__file__).parent)
 
-    LocalMesh(application.name, LocalMeshArgs(compile_entries(application, posture), settings.consul_address))
+    addresses = deploy(settings, application, posture)
 
     pulumi.export("posture", posture.name)
     pulumi.export("grants", [grant.name for grant in posture.grants])
-    pulumi.export("page", f"{settings.entrance}{application.gateway.routes[0].path}")
-    pulumi.export("ui", f"{settings.consul_address}/ui")
+    for name, address in addresses.items():
+        pulumi.export(name, address)

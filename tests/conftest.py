@@ -8,19 +8,21 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+import tenacity
 from xdist.scheduler import LoadScopeScheduling
 
 from posture.local import tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from xdist.remote import Producer
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +38,19 @@ class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no typ
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
     return ByFolder(config, log)
+
+
+def eventually(question: Callable[[], T], words: str = "", seconds: float = 10) -> T:
+    """The first answer that is true; it has to come in time."""
+    asking = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda answer: not answer),
+        stop=tenacity.stop_after_delay(seconds),
+        wait=tenacity.wait_fixed(0.02),
+    )
+    try:
+        return asking(question)
+    except tenacity.RetryError as error:
+        raise AssertionError(words or f"still {error.last_attempt.result()!r} after {seconds:g} s") from None
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "model": {"errors", "model"},
-    "program": {"errors", "model", "program"},
+    "cluster": {"errors", "model", "verify", "cluster"},
+    "program": {"errors", "model", "cluster", "program"},
     "local": {"errors", "model", "verify", "local"},
     "verify": {"errors", "model", "verify"},
     "report": {"errors", "model", "verify", "report"},

@@ -10,7 +10,7 @@ import click
 from posture.commands.output import show
 from posture.errors import InputError
 from posture.model.access import Access, Arrival, Request
-from posture.model.difference import compare
+from posture.model.difference import difference, matrices
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
 from posture.model.explanation import explain, explain_entrance
@@ -19,6 +19,7 @@ from posture.model.matrix import matrix as matrix_of
 from posture.model.origins import origins
 from posture.model.paths import METHODS
 from posture.model.settings import Settings, read_settings
+from posture.report.difference_csv import difference_csv
 from posture.report.difference_json import difference_json
 from posture.report.difference_markdown import difference_markdown
 from posture.report.difference_text import difference_text
@@ -58,7 +59,11 @@ _DIFFERENCES: dict[str, Callable[[Difference], RenderableType]] = {
     "text": difference_text,
     "json": difference_json,
     "md": difference_markdown,
+    "csv": difference_csv,
 }
+_PICTURES: dict[str, Callable[[Matrix, Difference], str]] = {"dot": matrix_dot, "svg": mesh_svg}
+"""The mesh as it will be, with what changes marked."""
+
 stack_option = click.option("--stack", "-s", default="dev", show_default=True, help="The stack whose settings count.")
 
 
@@ -111,14 +116,15 @@ def explain_command(  # noqa: PLR0913 - one parameter an argument of the command
 @click.argument("old")
 @click.argument("new")
 @stack_option
-@click.option("--format", "form", type=click.Choice(list(_DIFFERENCES)), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice([*_DIFFERENCES, *_PICTURES]), default="text", show_default=True)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if there is a difference.")
 def diff(old: str, new: str, stack: str, form: str, *, exit_code: bool) -> None:
     """Show which calls open and which close from posture OLD to posture NEW."""
     _, application, before_name, before = _open(stack, old)
     _, _, after_name, after = _open(stack, new)
-    found = compare(application, (before_name, before), (after_name, after))
-    show(_DIFFERENCES[form](found))
+    old_matrix, new_matrix = matrices(application, (before_name, before), (after_name, after))
+    found = difference(old_matrix, new_matrix)
+    show(_PICTURES[form](new_matrix, found) if form in _PICTURES else _DIFFERENCES[form](found))
     if exit_code and found:
         sys.exit(1)
 

@@ -21,7 +21,6 @@ from posture.local.tokens import load_secrets
 from posture.model.entries import compile_entries
 from posture.model.matrix import UNKNOWN
 from posture.model.posture import available, load_posture
-from posture.report.verification_html import verification_html
 from posture.report.verification_json import verification_json
 from posture.report.verification_junit import verification_junit
 from posture.report.verification_text import verification_text
@@ -74,7 +73,7 @@ def verify(
     reports = {
         "json": lambda: verification_json(found),
         "junit": lambda: verification_junit(found),
-        "html": lambda: verification_html(found, subject.matrix),
+        "html": lambda: _html(found, subject),
     }
     show(verification_text(found), err="-" in files.values())
     for form, file in files.items():
@@ -171,6 +170,12 @@ def _progress() -> Iterator[_Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as shown:
         yield _Bar(shown)
+
+
+def _html(found: Verification, subject: Subject) -> str:
+    from posture.report.verification_html import verification_html  # noqa: PLC0415 - loads Jinja, 80 ms
+
+    return verification_html(found, subject.matrix)
 
 
 def _check_files(files: dict[str, str | None]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posture.errors import InputError
+from posture.model.settings import consul_host, consul_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,12 +103,12 @@ class Layout:
     @property
     def consul_host(self) -> str:
         """The address that Consul's ports are bound to."""
-        return f"{self.network}.0.1"
+        return consul_host(self.network)
 
     @property
     def consul_address(self) -> str:
         """The URL of Consul's HTTP API, and of its UI below `/ui`."""
-        return f"http://{self.consul_host}:8500"
+        return consul_url(self.network)
 
     def address(self, position: int) -> str:
         """The address of the instance at a position, counted from 0.

@@ -45,6 +45,7 @@ class ClusterSettings(Shape):
     gateway_certificate: str = ""
     gateway_key: Annotated[str, Field(repr=False)] = ""
     images: Annotated[dict[str, Image], Field(default_factory=dict)]
+    cluster_checks: Annotated[bool, Field(strict=False)] = True
 
     @property
     def consul_is_ours(self) -> bool:

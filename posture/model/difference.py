@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from posture.model.entries import Entry
     from posture.model.matrix import Matrix
 
-__all__ = ["Change", "Difference", "Edit", "Risk", "compare", "difference"]
+__all__ = ["Change", "Difference", "Edit", "Risk", "compare", "difference", "matrices"]
 
 
 class Risk(StrEnum):
@@ -66,13 +66,17 @@ class Difference:
 
 
 def compare(application: Application, old: tuple[str, Access], new: tuple[str, Access]) -> Difference:
-    """The difference of two postures, each by name, over the application's samples and those of the rules of both."""
+    """The difference of two postures, each by name; see `matrices`."""
+    return difference(*matrices(application, old, new))
+
+
+def matrices(application: Application, old: tuple[str, Access], new: tuple[str, Access]) -> tuple[Matrix, Matrix]:
+    """Two postures, each by name, over the same samples: the application's and those of the rules of both."""
     wanted = samples(application)
     for _, access in (old, new):
         wanted += rule_samples(access, application)
     wanted = sorted(dict.fromkeys(wanted))
-    before, after = (matrix(access, application, name, wanted) for name, access in (old, new))
-    return difference(before, after)
+    return matrix(old[1], application, old[0], wanted), matrix(new[1], application, new[0], wanted)
 
 
 def difference(old: Matrix, new: Matrix) -> Difference:

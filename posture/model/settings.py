@@ -19,10 +19,20 @@ from posture.model.posture import Posture, load_posture
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SEALED", "Settings", "read_settings", "settings_from", "stacks"]
+__all__ = ["SEALED", "Settings", "consul_host", "consul_url", "read_settings", "settings_from", "stacks"]
 
 SEALED = "[secret]"
 """Stands for a secret value, which only the engine can read."""
+
+
+def consul_host(network: str) -> str:
+    """The address that the Consul of a local target's network is bound to."""
+    return f"{network}.0.1"
+
+
+def consul_url(network: str) -> str:
+    """The URL of its HTTP API, and of its UI below `/ui`."""
+    return f"http://{consul_host(network)}:8500"
 
 
 class Settings(ClusterSettings):
@@ -38,7 +48,7 @@ class Settings(ClusterSettings):
     @property
     def consul_address(self) -> str:
         """The URL of the local target's Consul: its HTTP API, and its UI below `/ui`."""
-        return f"http://{self.local_network}.0.1:8500"
+        return consul_url(self.local_network)
 
     @property
     def entrance(self) -> str:

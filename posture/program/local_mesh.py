@@ -11,6 +11,7 @@ import pulumi
 import pulumi_consul as consul
 
 from posture.errors import InputError
+from posture.program.config_entry import config_entry
 from posture.program.gateway import Gateway, GatewayArgs
 from posture.program.security import Security, SecurityArgs
 
@@ -41,7 +42,7 @@ class LocalMesh(pulumi.ComponentResource):
             _check_running(args.consul_address)
         provider = consul.Provider("consul", address=args.consul_address, opts=pulumi.ResourceOptions(parent=self))
         opts = pulumi.ResourceOptions(parent=self, providers=[provider])
-        security = Security(name, SecurityArgs(args.entries), opts)
+        security = Security(name, SecurityArgs(args.entries, config_entry), opts)
         Gateway(
             name,
             GatewayArgs(args.entries),

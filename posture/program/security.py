@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import pulumi
 
 from posture.model.entries import Entry, Kind
-from posture.program.config_entry import config_entry
 
-__all__ = ["Intentions", "Security", "SecurityArgs"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Declare", "Intentions", "Security", "SecurityArgs"]
+
+
+class Declare(Protocol):
+    """Declares an entry as the resource that it is on a target."""
+
+    def __call__(
+        self, entry: Entry, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.Resource:
+        """Declare it, to be created after others."""
 
 
 @dataclass(frozen=True)
 class SecurityArgs:
-    """The entries of a posture; the gateway's are left to the gateway."""
+    """The entries of a posture, of which the gateway's are left to the gateway, and how the target declares them."""
 
     entries: tuple[Entry, ...]
+    declare: Declare
 
     def of(self, *kinds: Kind) -> tuple[Entry, ...]:
         """The entries of these kinds, in their order."""
@@ -28,8 +41,8 @@ class Security(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SecurityArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("posture:security:Security", name, None, opts)
-        mesh = [config_entry(entry, self) for entry in args.of(Kind.PROXY_DEFAULTS, Kind.MESH)]
-        services = [config_entry(entry, self, mesh) for entry in args.of(Kind.SERVICE_DEFAULTS)]
+        mesh = [args.declare(entry, self) for entry in args.of(Kind.PROXY_DEFAULTS, Kind.MESH)]
+        services = [args.declare(entry, self, mesh) for entry in args.of(Kind.SERVICE_DEFAULTS)]
         Intentions(name, args, pulumi.ResourceOptions(parent=self, depends_on=services))
         self.register_outputs({})
 
@@ -40,7 +53,7 @@ class Intentions(pulumi.ComponentResource):
     def __init__(self, name: str, args: SecurityArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("posture:security:Intentions", name, None, opts)
         deny_all, *destinations = args.of(Kind.SERVICE_INTENTIONS)
-        first = config_entry(deny_all, self)
+        first = args.declare(deny_all, self)
         for entry in destinations:
-            config_entry(entry, self, [first])
+            args.declare(entry, self, [first])
         self.register_outputs({})

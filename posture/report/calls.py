@@ -5,10 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from posture.model.difference import Risk
 
-    from posture.model.difference import Difference
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from posture.model.difference import Change, Difference
     from posture.model.matrix import Matrix
 
 __all__ = ["Call", "State", "calls"]
@@ -24,7 +26,11 @@ class State(StrEnum):
 
 
 class Call(NamedTuple):
-    """A caller and whom it calls; ``change`` is "opens", "closes", "changes", another mark, or nothing."""
+    """A caller and whom it calls; ``change`` is a mark, or nothing.
+
+    A difference marks with "opens" and "closes", with "widens" and "narrows" what was and stays open in some way, and
+    with "changes" what other rules answer the same.
+    """
 
     source: str
     destination: str
@@ -37,7 +43,8 @@ def calls(
 ) -> list[Call]:
     """The declared calls, denied if any of their requests is, and those that are open though nobody declares them.
 
-    Marks are words by caller and destination; a marked call that would not be listed is closed.
+    Marks are words by caller and destination; a marked call that would not be listed is closed, and so is one that
+    the difference closes.
     """
     found: dict[tuple[str, str], State] = {}
     for source, sample in sorted(matrix.declared):
@@ -46,16 +53,27 @@ def calls(
             state = State.OPEN if answers.of(source).allowed else State.DENIED
             key = source, sample.destination
             found[key] = State.DENIED if found.get(key) is State.DENIED else state
-    for cell in matrix.cells():
-        if cell.allowed:
-            found.setdefault((cell.source, cell.destination), State.UNDECLARED)
-    changes: dict[tuple[str, str], str] = {}
-    if difference:
-        kinds = (("changes", difference.changed), ("closes", difference.closed), ("opens", difference.opened))
-        for word, group in kinds:
-            for change in group:
-                changes[change.cell.source, change.cell.destination] = word
+    reached = dict.fromkeys((cell.source, cell.destination) for cell in matrix.cells() if cell.allowed)
+    for pair in reached:
+        found.setdefault(pair, State.UNDECLARED)
+    changes = _changes(difference, reached) if difference else {}
+    for pair, word in changes.items():
+        if word == "closes":
+            found.setdefault(pair, State.CLOSED)
     for pair, word in (marked or {}).items():
         found.setdefault(pair, State.CLOSED)
         changes[pair] = word
     return [Call(*pair, state, changes.get(pair, "")) for pair, state in found.items()]
+
+
+def _changes(difference: Difference, reached: Container[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """A word for each call that changes; of several, that for what opens counts before that for what closes."""
+    changes = {_pair(each): "changes" for each in difference.changed}
+    changes |= {_pair(each): "narrows" if _pair(each) in reached else "closes" for each in difference.closed}
+    changes |= {_pair(each): "widens" for each in difference.opened}
+    new = {Risk.NEW_CALLER, Risk.DEFAULT_CHANGED}
+    return changes | {_pair(each): "opens" for each in difference.opened if each.risk in new}
+
+
+def _pair(change: Change) -> tuple[str, str]:
+    return change.cell.source, change.cell.destination

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
 from posture.model.matrix import Cell
+from posture.report.csv_lines import csv_lines
 
 if TYPE_CHECKING:
     from posture.model.matrix import Matrix
@@ -15,9 +14,6 @@ __all__ = ["matrix_csv"]
 
 
 def matrix_csv(matrix: Matrix) -> str:
-    """A header and a line a cell, `allowed` as true or false (RFC 4180, but lines end in a line feed)."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(Cell._fields)
-    writer.writerows(cell._replace(allowed=str(cell.allowed).lower()) for cell in matrix.cells())  # type: ignore[arg-type]  # text from here on
-    return out.getvalue().rstrip("\n")
+    """The fields of a cell, `allowed` as true or false."""
+    rows = ((*cell[:4], "true" if cell.allowed else "false", cell.rule) for cell in matrix.cells())
+    return csv_lines(Cell._fields, rows)

@@ -17,12 +17,17 @@ _STYLES = {
     State.OPEN: 'color="#1a7f37"',
     State.DENIED: 'color="#cf222e", style=dashed',
     State.UNDECLARED: 'color="#9a6700", style=dotted',
+    State.CLOSED: "color=black, style=dotted",
 }
 
 
 def matrix_dot(matrix: Matrix, difference: Difference | None = None) -> str:
-    """Open calls green, denied declared calls red and dashed, open calls that nobody declares brown and dotted."""
-    lines = [f"digraph {json.dumps(matrix.posture)} {{", "  rankdir=LR; node [shape=box, style=rounded];"]
+    """Open calls green, denied declared calls red and dashed, open calls that nobody declares brown and dotted.
+
+    With a difference, the calls that change are thick and say how; what closes and nobody declares is black and dotted.
+    """
+    name = f"{difference.old} to {difference.new}" if difference else matrix.posture
+    lines = [f"digraph {json.dumps(name)} {{", "  rankdir=LR; node [shape=box, style=rounded];"]
     drawn = calls(matrix, difference)
     in_use = {name for call in drawn for name in (call.source, call.destination)}
     lines += [f"  {json.dumps(name)};" for name in matrix.sources if name in in_use or name != matrix.sources[-1]]

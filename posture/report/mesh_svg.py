@@ -64,7 +64,8 @@ def mesh_svg(
         for x, column in enumerate(columns)
         for y, name in enumerate(column)
     }
-    title = f"Who may call whom under {matrix.posture}"
+    changing = f", and what changes from {difference.old}" if difference else ""
+    title = f"Who may call whom under {matrix.posture}{changing}"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="mesh" viewBox="0 0 {width} {height:g}" role="img">',

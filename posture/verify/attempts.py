@@ -7,7 +7,6 @@ so that reading on to its end would take that long.
 from __future__ import annotations
 
 import re
-import socket
 import ssl
 import warnings
 from contextlib import suppress
@@ -15,7 +14,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from posture.verify.wire import NotReachedError, connected
+
 if TYPE_CHECKING:
+    import socket
+
     from posture.verify.target import Endpoint
 
 __all__ = ["Attempt", "Reply", "attempt", "get", "offer_only", "why_not_offered"]
@@ -71,21 +74,17 @@ def attempt(
         server_name: The name to ask for in TLS (SNI), and to be checked where the context does so.
     """
     try:
-        connection = socket.create_connection((endpoint.host, endpoint.port), timeout=_PATIENCE)
-    except OSError as error:
+        with connected(endpoint, context, server_name, _PATIENCE) as stream:
+            if not isinstance(stream, ssl.SSLSocket):
+                return _exchange(stream, request)
+            version, certificate = stream.version(), stream.getpeercert(binary_form=True)
+            return replace(_exchange(stream, request), version=version, certificate=certificate)
+    except NotReachedError as error:
         return Attempt(Reply.NONE, f"not reached: {error}")
-    with connection:
-        if context is None:
-            return _exchange(connection, request)
-        try:
-            secure = context.wrap_socket(connection, server_hostname=server_name)
-        except ssl.SSLCertVerificationError as error:
-            return Attempt(Reply.NONE, f"its certificate is not trusted: {error.verify_message}")
-        except OSError as error:
-            return _broken_off(error)
-        with secure:
-            version, certificate = secure.version(), secure.getpeercert(binary_form=True)
-            return replace(_exchange(secure, request), version=version, certificate=certificate)
+    except ssl.SSLCertVerificationError as error:
+        return Attempt(Reply.NONE, f"its certificate is not trusted: {error.verify_message}")
+    except OSError as error:
+        return _broken_off(error)
 
 
 def offer_only(version: ssl.TLSVersion) -> ssl.SSLContext:

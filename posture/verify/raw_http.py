@@ -6,14 +6,16 @@ connection that it has refused something on (its delayed close).
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import h11
 
+from posture.verify.wire import connected
+
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
 
     from posture.verify.target import Endpoint
@@ -85,34 +87,31 @@ def exchange(  # noqa: PLR0913 - each is one thing that attempts differ in
         timeout: For all of it, in seconds.
     """
     responses: list[Response] = []
-    connected, peer = False, ""
+    sent, peer = False, ""
     until = time.monotonic() + timeout
     try:
-        with (
-            _connect(endpoint, timeout) as plain,
-            context.wrap_socket(plain, server_hostname=hostname) as connection,
-        ):
+        with connected(endpoint, context, hostname, timeout) as connection:
             peer = _spiffe_id(connection)
             connection.sendall(data)
-            connected = True
+            sent = True
             received = b""
             while True:
                 responses, _ = read_responses(received, method)
                 if len(responses) >= wanted or (responses and responses[-1].closes):
-                    return Exchange(tuple(responses[:wanted]), "", connected, peer)
+                    return Exchange(tuple(responses[:wanted]), "", sent, peer)
                 connection.settimeout(max(until - time.monotonic(), 0.001))
                 more = connection.recv(_CHUNK)
                 if not more:
                     responses, end = read_responses(received, method, closed=True)
-                    return Exchange(tuple(responses[:wanted]), end or "closed", connected, peer)
+                    return Exchange(tuple(responses[:wanted]), end or "closed", sent, peer)
                 received += more
     except h11.RemoteProtocolError as error:
-        return Exchange(tuple(responses), f"no HTTP: {error}", connected, peer)
+        return Exchange(tuple(responses), f"no HTTP: {error}", sent, peer)
     except TimeoutError:
-        return Exchange(tuple(responses), f"no answer in {timeout:g} s", connected, peer)
+        return Exchange(tuple(responses), f"no answer in {timeout:g} s", sent, peer)
     except OSError as error:  # TLS alerts and resets among them
-        connected = connected and isinstance(error, ConnectionError | ssl.SSLEOFError)
-        return Exchange(tuple(responses), f"closed: {error.strerror or error}", connected, peer)
+        sent = sent and isinstance(error, ConnectionError | ssl.SSLEOFError)
+        return Exchange(tuple(responses), f"closed: {error.strerror or error}", sent, peer)
 
 
 def read_responses(received: bytes, method: str = "GET", *, closed: bool = False) -> tuple[list[Response], str]:
@@ -166,13 +165,7 @@ def _next_response(parser: h11.Connection) -> Response | None:
             return None
 
 
-def _connect(endpoint: Endpoint, timeout: float) -> socket.socket:
-    """A connection without Nagle's algorithm, by which a request would wait 40 ms for the handshake's last ACK."""
-    connection = socket.create_connection((endpoint.host, endpoint.port), timeout)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
-
-
-def _spiffe_id(connection: ssl.SSLSocket) -> str:
-    names = (connection.getpeercert() or {}).get("subjectAltName", ())
+def _spiffe_id(connection: socket.socket) -> str:
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    names = (certificate or {}).get("subjectAltName", ())
     return next((str(each[1]) for each in names if each[0] == "URI"), "")

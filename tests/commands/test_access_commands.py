@@ -77,9 +77,14 @@ def test_explain_takes_the_gateway_for_those_whom_it_lets_in() -> None:
     assert "apps/bookinfo.yaml" in run(explain_command, "gateway", "productpage", "GET", "/nothing").stdout
 
 
-@pytest.mark.parametrize("form", ["text", "json", "md"])
+@pytest.mark.parametrize("form", ["text", "json", "md", "csv"])
 def test_diff_has_this_format(form: str) -> None:
     assert "new caller" in run(diff, "deny-all", "layered-allow", "--format", form).stdout
+
+
+@pytest.mark.parametrize(("form", "words"), {"dot": 'label="opens"', "svg": ">opens</text>"}.items())
+def test_diff_draws_what_changes(form: str, words: str) -> None:
+    assert words in run(diff, "deny-all", "layered-allow", "--format", form).stdout
 
 
 def test_diff_exits_with_1_only_when_asked_and_different() -> None:

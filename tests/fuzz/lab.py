@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from posture.local.mesh import Mesh
 from posture.local.probing import LocalTarget
 from posture.model.application import Application
 from posture.model.entries import Entry, Kind
+from tests.conftest import eventually
 from tests.fuzz.cases import DEFAULTS, PROTOCOLS, Answer, Ask, Case
 
 if TYPE_CHECKING:
@@ -116,11 +116,11 @@ class Lab:
             self._held[key] = entry.body
 
     def _wait(self, service: str, marker: str, normalization: dict[str, Any]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not self._serves(service, marker, normalization):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the Envoy of {service} does not take the rules: {self._held}")
-            time.sleep(0.01)
+        eventually(
+            lambda: self._serves(service, marker, normalization),
+            f"the Envoy of {service} does not take the rules: {self._held}",
+            PATIENCE,
+        )
 
     def _serves(self, service: str, marker: str, normalization: dict[str, Any]) -> bool:
         dump = self._admins[service].get("/config_dump?resource=dynamic_listeners").json()

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,6 +16,7 @@ import pytest
 from posture.errors import InputError
 from posture.local.mesh import Mesh, MeshError
 from posture.local.tokens import load_secrets
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,18 +40,11 @@ def gone(pid: int | None) -> bool:
         return True
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def kill(mesh: Mesh, name: str) -> None:
     pid = pids(mesh)[name]
     assert pid
     psutil.Process(pid).kill()
-    wait_for(lambda: pids(mesh)[name] is None)  # not `gone`: of Envoy's threads the first to end makes it a zombie
+    eventually(lambda: pids(mesh)[name] is None)  # not `gone`: of Envoy's threads the first to end makes it a zombie
 
 
 def secrets_of(mesh: Mesh) -> set[str]:
@@ -140,7 +133,7 @@ def test_a_killed_supervisor_takes_its_children_along_and_a_start_brings_all_bac
     before = pids(mesh)
     supervisord = int((mesh._layout.state / "supervisord.pid").read_text())
     psutil.Process(supervisord).kill()
-    wait_for(lambda: all(map(gone, before.values())))
+    eventually(lambda: all(map(gone, before.values())))
     assert [process.state for process in mesh.status().processes] == ["stopped"] * len(PROCESSES)
     mesh.start(print)
     mesh.wait_healthy(print)

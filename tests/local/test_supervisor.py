@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from posture.local.supervisor import Program, Supervisor
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,13 +36,12 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
 
 
 def ended(supervisor: Supervisor, name: str) -> tuple[str | None, tuple[str, ...]]:
-    deadline = time.monotonic() + 10
-    while True:
-        status = next(status for status in supervisor.statuses() if status.name == name)
-        if status.state == "dead":
-            return status.exit, status.log
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    statuses = eventually(lambda: [each for each in supervisor.statuses() if (each.name, each.state) == (name, "dead")])
+    return statuses[0].exit, statuses[0].log
+
+
+def at_least(supervisor: Supervisor, count: int) -> list[psutil.Process]:
+    return eventually(lambda: found if len(found := supervisor.processes()) >= count else [])
 
 
 def test_nothing_runs_before_it_is_started(supervise: Callable[..., Supervisor]) -> None:
@@ -118,10 +117,7 @@ def test_a_stop_ends_what_children_have_started(supervise: Callable[..., Supervi
     supervisor = supervise(a=("sh", "-c", "sleep 600 & sleep 600 & wait"))
     supervisor.launch()
     supervisor.start("a")
-    deadline = time.monotonic() + 10
-    while len(processes := supervisor.processes()) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    processes = at_least(supervisor, 4)
     supervisor.stop()
     assert [process for process in processes if process.is_running()] == []
 
@@ -130,10 +126,7 @@ def test_what_a_killed_supervisor_leaves_behind_is_ended_too(supervise: Callable
     supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
     supervisor.launch()
     supervisor.start("a")
-    deadline = time.monotonic() + 10
-    while len(processes := supervisor.processes()) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    processes = at_least(supervisor, 3)
     next(process for process in processes if "supervisor" in " ".join(process.cmdline())).kill()
     supervisor.stop()
     assert [process for process in processes if process.is_running()] == []
@@ -147,9 +140,6 @@ def test_secrets_of_the_caller_are_not_handed_on(
     supervisor = supervise(a=SLEEP)
     supervisor.launch()
     supervisor.start("a")
-    deadline = time.monotonic() + 10
-    while len(processes := supervisor.processes()) < 2:  # amid its exec a process has no environment
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    processes = at_least(supervisor, 2)  # amid its exec a process has no environment
     environments = [process.environ() for process in processes]
     assert "secret-of-mine" not in str(environments)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +16,7 @@ from posture.verify.bypass import bypass_findings
 from posture.verify.findings import Outcome
 from posture.verify.places import give_back
 from posture.verify.raw_http import exchange, request_bytes
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,10 +45,7 @@ def status_of(live: LiveStack, path: str) -> int:
 
 
 def wait_for(live: LiveStack, path: str, status: int) -> None:
-    until = time.monotonic() + 10
-    while (found := status_of(live, path)) != status:
-        assert time.monotonic() < until, f"{path} still gets {found}"
-        time.sleep(0.1)
+    eventually(lambda: status_of(live, path) == status, f"{path} does not get {status}")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from posture.stack import LocalStack
 from posture.verify.findings import Outcome
 from posture.verify.limits import limits_findings
 from posture.verify.places import refused, taken
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +39,10 @@ def loaded(live: LiveStack) -> dict[str, Finding]:
 
 def wait_for_limit(live: LiveStack, *, there: bool) -> None:
     target, _ = questioned(live)
-    until = time.monotonic() + 10
-    while (refused(target, "productpage") is not None) is not there:
-        assert time.monotonic() < until, f"the limit is still {'not ' if there else ''}there"
-        time.sleep(0.1)
+    eventually(
+        lambda: (refused(target, "productpage") is not None) is there,
+        f"the limit is still {'not ' if there else ''}there",
+    )
 
 
 @contextlib.contextmanager

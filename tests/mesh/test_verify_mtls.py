@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +17,7 @@ from posture.verify.findings import Outcome
 from posture.verify.mtls import mtls_findings
 from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,11 +76,15 @@ def failing(findings: list[Finding]) -> dict[str, str]:
 
 
 def until(names: set[str], find: Callable[[], list[Finding]]) -> dict[str, str]:
-    """What fails, as soon as it is these, or after 10 s."""
-    deadline = time.monotonic() + 10
-    while (found := failing(find())).keys() != names and time.monotonic() < deadline:
-        pass
-    assert found.keys() == names
+    """What fails, once it is these."""
+    found: dict[str, str] = {}
+
+    def is_so() -> bool:
+        found.clear()
+        found.update(failing(find()))
+        return found.keys() == names
+
+    eventually(is_so, f"not just {names}")
     return found
 
 

@@ -14,10 +14,11 @@ from rich.console import Console
 
 from posture.model.access import Access
 from posture.model.application import load_application
-from posture.model.difference import compare
+from posture.model.difference import compare, difference, matrices
 from posture.model.entries import compile_entries
 from posture.model.matrix import matrix
 from posture.model.posture import load_posture
+from posture.report.difference_csv import difference_csv
 from posture.report.difference_json import difference_json
 from posture.report.difference_markdown import difference_markdown
 from posture.report.difference_text import difference_text
@@ -47,7 +48,9 @@ MATRICES = {
     "dot": matrix_dot,
     "svg": mesh_svg,
 }
-DIFFERENCES = {"txt": difference_text, "json": difference_json, "md": difference_markdown}
+DIFFERENCES = {"txt": difference_text, "json": difference_json, "md": difference_markdown, "csv": difference_csv}
+PICTURES = {"dot": matrix_dot, "svg": mesh_svg}
+PAIRS = [("deny-all", "layered-allow"), ("baseline", "rate-limited")]
 
 
 def access_of(posture: str) -> Access:
@@ -82,16 +85,39 @@ def test_a_matrix_is_the_golden_one(form: str, *, update_golden: bool) -> None:
 
 
 @pytest.mark.parametrize("form", DIFFERENCES)
-@pytest.mark.parametrize(("old", "new"), [("deny-all", "layered-allow"), ("baseline", "rate-limited")])
+@pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_a_difference_is_the_golden_one(old: str, new: str, form: str, *, update_golden: bool) -> None:
     check(f"diff-{old}-{new}.{form}", plain(DIFFERENCES[form](difference_of(old, new))), update=update_golden)
 
 
-@pytest.mark.parametrize("form", ["dot", "svg"])
-def test_a_picture_marks_what_changes(form: str, *, update_golden: bool) -> None:
-    draw = {"dot": matrix_dot, "svg": mesh_svg}[form]
-    found = draw(matrix_of("layered-allow"), difference_of("deny-all", "layered-allow"))
-    check(f"diff-deny-all-layered-allow.{form}", plain(found), update=update_golden)
+@pytest.mark.parametrize("form", PICTURES)
+@pytest.mark.parametrize(("old", "new"), PAIRS)
+def test_a_picture_marks_what_changes(old: str, new: str, form: str, *, update_golden: bool) -> None:
+    before, after = matrices(APPLICATION, (old, access_of(old)), (new, access_of(new)))
+    found = PICTURES[form](after, difference(before, after))
+    check(f"diff-{old}-{new}.{form}", plain(found), update=update_golden)
+
+
+def test_a_call_that_closes_is_drawn_though_nobody_declares_it() -> None:
+    """Without fortio's own calls, who calls it is no part of the application."""
+    undeclared = APPLICATION.model_copy(
+        update={"clients": {"fortio": APPLICATION.clients["fortio"].model_copy(update={"calls": ()})}}
+    )
+    before, after = matrices(
+        undeclared, ("layered-allow", access_of("layered-allow")), ("deny-all", access_of("deny-all"))
+    )
+    found = difference(before, after)
+    assert '"fortio" -> "productpage" [color=black, style=dotted, penwidth=3, label="closes"];' in matrix_dot(
+        after, found
+    )
+    assert "fortio to productpage: closed, closes" in mesh_svg(after, found)
+
+
+def test_csv_has_a_line_for_every_call_that_changes() -> None:
+    found = difference_of("baseline", "rate-limited")
+    rows = list(csv.DictReader(io.StringIO(difference_csv(found))))
+    assert len(rows) == len(found.opened) + len(found.closed) + len(found.changed)
+    assert [row["path"] for row in rows if row["change"] == "closes"] == [each.cell.path for each in found.closed]
 
 
 def test_json_cells_have_the_fields_of_the_contract() -> None:

@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,15 +75,13 @@ def wait_for(_transport: httpx.HTTPTransport) -> Callable[[str], None]:
     http = httpx.Client(transport=_transport, trust_env=False)
 
     def wait_for(url: str) -> None:
-        deadline = time.monotonic() + _STARTED_WITHIN
-        while True:
+        def answers() -> bool:
             try:
-                http.get(f"{url}/health").raise_for_status()
+                return http.get(f"{url}/health").raise_for_status().is_success
             except httpx.TransportError:
-                assert time.monotonic() < deadline, f"{url} did not start"
-                time.sleep(0.02)
-            else:
-                return
+                return False
+
+        eventually(answers, f"{url} did not start", _STARTED_WITHIN)
 
     return wait_for
 

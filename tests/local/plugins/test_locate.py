@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-import tenacity
 
 from posture.local.plugins.locate import CONSUL_VERSION, plugin_path
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,10 +83,4 @@ def test_a_plugin_ends_when_its_engine_is_killed(tmp_path: Path, environment: di
         plugin = psutil.Process(int(process.stdout.readline()))
         process.stdout.readline()  # its port: it is up
         process.kill()
-    plugin_is_gone = tenacity.retry(
-        retry=tenacity.retry_if_result(lambda gone: not gone),
-        stop=tenacity.stop_after_delay(10),
-        wait=tenacity.wait_fixed(0.1),
-        retry_error_callback=lambda _: False,
-    )(lambda: not plugin.is_running() or plugin.status() == psutil.STATUS_ZOMBIE)
-    assert plugin_is_gone()
+    eventually(lambda: not plugin.is_running() or plugin.status() == psutil.STATUS_ZOMBIE)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from posture.errors import InputError
 from posture.local.tools import InstalledTool, Origin, Tool, board, ensure, find
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
 Starter = Callable[[Tool], "subprocess.Popen[str]"]
 Getter = Callable[[Tool], tuple[InstalledTool, str, float]]
 Writer = Callable[..., None]
-T = TypeVar("T")
-
-
-def until(question: Callable[[], T], seconds: float = 30) -> T:
-    deadline = time.monotonic() + seconds
-    while not (answer := question()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return answer
 
 
 def compilers(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -75,12 +67,12 @@ def test_an_interrupted_build_leaves_no_binary_and_the_next_succeeds(
 ) -> None:
     rewrite(tiny, slow=True)
     process = start(tiny)
-    below = until(lambda: compilers(process))
+    below = eventually(lambda: compilers(process), seconds=30)
     interrupted = time.monotonic()
     process.send_signal(signal.SIGINT)  # to it alone: a terminal would tell its children as well
     assert process.wait(10) != 0
     assert time.monotonic() - interrupted < 4
-    until(lambda: all(map(ended, below)), 5)
+    eventually(lambda: all(map(ended, below)), seconds=5)
     assert partial(cache) == []
     assert find("tiny", tools={"tiny": tiny}) is None
     rewrite(tiny)
@@ -92,12 +84,12 @@ def test_a_killed_build_leaves_no_binary_and_the_next_cleans_up(
 ) -> None:
     rewrite(tiny, slow=True)
     process = start(tiny)
-    below = until(lambda: compilers(process))
+    below = eventually(lambda: compilers(process), seconds=30)
     process.kill()
     process.wait(10)
     assert find("tiny", tools={"tiny": tiny}) is None
     assert len(partial(cache)) == 1
-    until(lambda: all(map(ended, below)))  # they finish what they are at, then fall silent
+    eventually(lambda: all(map(ended, below)), seconds=30)  # they finish what they are at, then fall silent
     assert find("tiny", tools={"tiny": tiny}) is None
     rewrite(tiny)
     assert get(tiny)[0].origin is Origin.BUILT
@@ -108,7 +100,7 @@ def test_a_killed_build_leaves_no_binary_and_the_next_cleans_up(
 def test_two_processes_at_once_build_once(tiny: Tool, start: Starter, rewrite: Writer, cache: Path) -> None:
     rewrite(tiny, slow=True)
     first = start(tiny)
-    until(lambda: partial(cache))
+    eventually(lambda: partial(cache), seconds=30)
     second = start(tiny)
     said = [process.communicate(timeout=60)[0] for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], said

@@ -1,0 +1,154 @@
+"""A cluster's API server, reached by one named context of a kubeconfig; every trouble is one line."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
+
+import urllib3
+import yaml
+from kubernetes import client
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+
+from posture.errors import InputError
+from posture.model.document import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ApiResource", "Connection", "UnreachableError", "connect"]
+
+_PATIENCE = urllib3.Timeout(connect=5, read=30)  # seconds
+_FIRST_ERROR, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 400, 401, 403, 404
+
+
+class UnreachableError(InputError):
+    """The cluster does not answer."""
+
+
+class ApiResource(NamedTuple):
+    """A kind of object as the API server knows it: its name in paths, and whether namespaces hold it."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespaced: bool
+
+    @property
+    def group(self) -> str:
+        """Its API group; empty for the core."""
+        return self.api_version.rpartition("/")[0]
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """Where the API server has an object, or all of them."""
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
+        within = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{root}{within}/{self.name}" + (f"/{name}" if name else "")
+
+
+class Connection:
+    """Requests to one API server, each answered by its JSON.
+
+    Raises:
+        UnreachableError: By any request.
+        InputError: By any request that the server refuses; with its own words.
+    """
+
+    def __init__(self, api: client.ApiClient, context: str) -> None:
+        self.api = api
+        self.context = context
+        self.resources = cache(self._resources)
+
+    def get(self, path: str, **query: str) -> dict[str, Any] | None:
+        """The answer to a GET; None where there is nothing."""
+        return self._call("GET", path, query=query)
+
+    def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
+        """The answer to a POST."""
+        return self._call("POST", path, body, query) or {}
+
+    def delete(self, path: str) -> None:
+        """Delete an object, if it is there."""
+        self._call("DELETE", path)
+
+    def version(self) -> tuple[int, int]:
+        """The server's version, major and minor."""
+        found = self.get("/version") or {}
+        return int(found["major"]), int(found["minor"].rstrip("+"))
+
+    def resource(self, api_version: str, kind: str) -> ApiResource | None:
+        """A kind as the server knows it; None if it doesn't."""
+        return next((each for each in self.resources(api_version) if each.kind == kind), None)
+
+    def _resources(self, api_version: str) -> tuple[ApiResource, ...]:
+        found = self.get(f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}") or {}
+        return tuple(
+            ApiResource(api_version, each["kind"], each["name"], each["namespaced"])
+            for each in found.get("resources", ())
+            if "/" not in each["name"]
+        )
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        url = f"{self.api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        try:
+            self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+            answer = self.api.rest_client.pool_manager.request(
+                *(method, url), body=json.dumps(body) if body else None, headers=headers, timeout=_PATIENCE
+            )
+        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+            words = str(error).rpartition(": ")[2].strip("'\" )") or type(error).__name__
+            message = f"the cluster of context '{self.context}' does not answer at {self.api.configuration.host}"
+            raise UnreachableError(f"{message} ({words}); check that it runs and can be reached from here") from None
+        if answer.status == _NOT_FOUND:
+            return None
+        try:
+            found = dict(json.loads(answer.data))
+        except ValueError:
+            found = {"message": f"{method} {path} was answered by {answer.status} {answer.reason}"}
+        if answer.status >= _FIRST_ERROR:
+            raise self._refusal(answer.status, found)
+        return found
+
+    def _refusal(self, status: int, answer: Mapping[str, Any]) -> InputError:
+        words = answer.get("message", f"status {status}")
+        if status == _UNAUTHORIZED:
+            return InputError(f"context '{self.context}' does not log in to its cluster ({words}); log in anew")
+        todo = "ask the cluster's administrator for it" if status == _FORBIDDEN else "see what it says"
+        return InputError(f"the cluster of context '{self.context}' refuses: {words}; {todo}")
+
+
+def connect(context: str, kubeconfig: str = "") -> Connection:
+    """A connection by a named context; nothing is sent yet.
+
+    Args:
+        context: The context's name.
+        kubeconfig: The file; empty for `$KUBECONFIG`, else `~/.kube/config`.
+
+    Raises:
+        InputError: No such file, or no such context in it.
+    """
+    file = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    paths = os.pathsep.join(str(Path(part).expanduser()) for part in file.split(os.pathsep))
+    settings = client.Configuration()
+    settings.retries = False  # a server that doesn't answer is said at once
+    try:
+        merged = KubeConfigMerger(paths).config  # type: ignore[no-untyped-call]  # it has no types
+        if merged is None:
+            raise InputError(f"there is no kubeconfig at {file}; set 'kubeconfig' or $KUBECONFIG")
+        names = [each["name"] for each in merged.value.get("contexts") or ()]
+        if context not in names:
+            raise InputError(f"no context '{context}' in {file}; {nearest(context, names)}")
+        loader = KubeConfigLoader(config_dict=merged.value, active_context=context)  # type: ignore[no-untyped-call]
+        loader.load_and_set(settings)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        words = " ".join(str(error).split())
+        raise InputError(f"{file} is no kubeconfig that can be used ({words}); check it, or set 'kubeconfig'") from None
+    return Connection(client.ApiClient(settings), context)

@@ -1,0 +1,65 @@
+"""Puts a posture onto the target that a stack is set to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from posture.model.chart import chart_values
+from posture.model.entries import compile_entries
+from posture.model.manifests.inventory import inventory
+from posture.program.configuration import gateway_key
+from posture.program.local_mesh import LocalMesh, LocalMeshArgs
+
+if TYPE_CHECKING:
+    from posture.model.application import Application
+    from posture.model.posture import Posture
+    from posture.model.settings import Settings
+
+__all__ = ["deploy"]
+
+
+def deploy(settings: Settings, application: Application, posture: Posture) -> dict[str, str]:
+    """Declare everything; the addresses to be shown as outputs, by name.
+
+    Raises:
+        InputError: What can't be, before anything is declared.
+    """
+    if settings.target == "local":
+        LocalMesh(application.name, LocalMeshArgs(compile_entries(application, posture), settings.consul_address))
+        page = f"{settings.entrance}{application.gateway.routes[0].path}"
+        return {"page": page, "ui": f"{settings.consul_address}/ui"}
+    _deploy_to_cluster(settings, application, posture)
+    host = f"{application.gateway.hostname}:{application.gateway.port}"
+    return {"page": f"https://{host}{application.gateway.routes[0].path}"}
+
+
+def _deploy_to_cluster(settings: Settings, application: Application, posture: Posture) -> None:
+    # A local stack shouldn't wait a second for what another target is made with.
+    from posture.cluster.checks import Plan  # noqa: PLC0415
+    from posture.cluster.connection import connect  # noqa: PLC0415
+    from posture.program.cluster_checks import check_before, keep_if_foreign  # noqa: PLC0415
+    from posture.program.cluster_gateway import Pem  # noqa: PLC0415
+    from posture.program.kubernetes_mesh import KubernetesMesh, KubernetesMeshArgs, Release  # noqa: PLC0415
+
+    stack = pulumi.get_stack()
+    found = inventory(application, posture, settings, stack)
+    connection = connect(settings.kube_context, settings.kubeconfig)
+    if settings.cluster_checks:
+        plan = Plan(found, application.gateway.hostname, settings.gateway_certificate, settings.consul_is_ours)
+        check_before(connection, plan)
+    path = "" if settings.consul_chart == "official" else settings.consul_chart
+    release = Release(settings.consul_chart_version, path, chart_values(settings, found.placement.namespace))
+    KubernetesMesh(
+        application.name,
+        KubernetesMeshArgs(
+            context=settings.kube_context,
+            kubeconfig=settings.kubeconfig,
+            entries=compile_entries(application, posture),
+            inventory=found,
+            release=release if settings.consul_is_ours else None,
+            pem=Pem(settings.gateway_certificate, gateway_key()) if settings.gateway_certificate else None,
+            before_delete=keep_if_foreign(connection, stack) if settings.consul_is_ours else None,
+        ),
+    )
