@@ -72,9 +72,11 @@ def unveiled(value: Any) -> Any:  # noqa: ANN401 - any input
 
 
 def plain_texts(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Plain]:  # noqa: ANN401 - any input
-    """The texts that are not in a secret."""
+    """The texts that are not in a secret; an environment variable goes by its name."""
     if isinstance(value, str):
         yield Plain(place, value)
+    elif isinstance(value, dict) and value.keys() == {"name", "value"} and isinstance(value["name"], str):
+        yield from plain_texts(value["value"], (*place, value["name"]))
     elif isinstance(value, dict):
         for key, each in value.items():
             yield from plain_texts(each, (*place, key))

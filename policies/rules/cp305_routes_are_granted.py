@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from policies.examples import ENTRANCE
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
+from posture.errors import InputError
 from posture.model.entries import Kind
 
 
@@ -20,7 +21,10 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
 
 
 def _lets_in(stack: Stack, gateway: str, service: str) -> bool:
-    deciding = stack.access.intentions.deciding(gateway, service, http=stack.access.is_http(service))
+    try:
+        deciding = stack.access.intentions.deciding(gateway, service, http=stack.access.is_http(service))
+    except InputError:  # an expression that is none, which CP204 says
+        return True
     return any(rule.allows for intention in deciding for rule in intention.rules)
 
 
