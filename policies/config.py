@@ -84,5 +84,8 @@ def _check_option(document: Document, rule: Rule, option: str, value: object) ->
     if type(value) is not kind:
         words = "a whole number" if kind is int else "text"
         document.fail(f"'{option}' of {rule.id} must be {words}, not '{value}'; correct it", rule.id, option)
+    known = rule.choices.get(option)
+    if known and value not in known:
+        document.fail(f"'{option}' of {rule.id} must be one of {', '.join(known)}, not '{value}'", rule.id, option)
     if isinstance(value, int) and value < 0:
         document.fail(f"'{option}' of {rule.id} must be at least 0, not {value}; raise it", rule.id, option)

@@ -146,6 +146,8 @@ def _application(urn: str) -> Application | None:
 def _marked(value: Any) -> Any:  # noqa: ANN401 - any input
     if isinstance(value, str):
         return UNKNOWN if value in _UNKNOWNS else value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # every number comes as a floating-point one
     if isinstance(value, list):
         return [_marked(each) for each in value]
     if not isinstance(value, dict):

@@ -60,7 +60,7 @@ def of_kubernetes(manifest: dict[str, Any], name: str = "") -> Resource:
         where = known(manifest, "metadata", "namespace")
     except NotKnownError as error:
         return Resource(name, Unreadable(f"{error} is not known yet"), plain)
-    address = "/".join(filter(None, (kind, where, str(own))))
+    address = "/".join(str(part) for part in (kind, where, own) if part)
     try:
         view = _object(group, kind, {**manifest, "metadata": {"name": own}})
     except NotKnownError as error:
@@ -118,7 +118,7 @@ def _custom_resource(kind: str, manifest: dict[str, Any]) -> View:
             return ForeignEntry(words, str(whole["metadata"]["name"]), whole["spec"] or {})
     except (AttributeError, KeyError, TypeError, ValueError):
         return Unreadable(f"its spec is none of a {kind}")
-    wrong = misfit(found.kind, found.body)
+    wrong = misfit(found.kind, found.body) if isinstance(found.name, str) else "its name is no text"
     return Unreadable(wrong) if wrong else found
 
 

@@ -22,6 +22,7 @@ STACK = "stack"
 """The resource that a problem names when it is nobody's in particular."""
 
 Options: TypeAlias = "Mapping[str, Any]"
+"""Parameters by name: whole numbers, or one of the words that the rule's ``choices`` name."""
 Place: TypeAlias = "tuple[str | int, ...]"
 ViewT = TypeVar("ViewT", bound="View")
 
@@ -65,6 +66,7 @@ class Rule:
     judge: Judge | None = None
     judge_stack: JudgeStack | None = None
     options: Options = field(default_factory=lambda: MappingProxyType({}))
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     always: bool = False
 
 

@@ -13,30 +13,37 @@ from posture.model.entries import Kind
 __all__ = ["misfit"]
 
 _REQUIRED = "Name"
+_FLOOR = {"TLSMinVersion": ""}
+_NORMALIZATION = {"PathWithEscapedSlashesAction": "", "HeadersWithUnderscoresAction": ""}
+_REQUEST = {
+    "PathExact": "",
+    "PathPrefix": "",
+    "PathRegex": "",
+    "Methods": [""],
+    "Header": [{"Name": ""}],
+}
+_TOKENS = {"Providers": [{"Name": ""}]}
 _SHAPES: dict[str, dict[str, Any]] = {
-    Kind.MESH: {"TLS": {"Incoming": {}, "Outgoing": {}}, "HTTP": {"Incoming": {"RequestNormalization": {}}}},
-    Kind.PROXY_DEFAULTS: {"Config": {}},
+    Kind.MESH: {
+        "TLS": {"Incoming": _FLOOR, "Outgoing": _FLOOR},
+        "HTTP": {"Incoming": {"RequestNormalization": _NORMALIZATION}},
+    },
+    Kind.PROXY_DEFAULTS: {"MutualTLSMode": "", "Config": {"protocol": ""}},
     Kind.SERVICE_DEFAULTS: {
+        "Protocol": "",
+        "MutualTLSMode": "",
         "UpstreamConfig": {"Defaults": {"Limits": {}}},
         "EnvoyExtensions": [{"Name": ""}],
     },
     Kind.SERVICE_INTENTIONS: {
+        "JWT": _TOKENS,
         "Sources": [
             {
                 "Name": "",
-                "Permissions": [
-                    {
-                        "HTTP": {
-                            "PathExact": "",
-                            "PathPrefix": "",
-                            "PathRegex": "",
-                            "Methods": [""],
-                            "Header": [{"Name": ""}],
-                        }
-                    }
-                ],
+                "Action": "",
+                "Permissions": [{"Action": "", "HTTP": _REQUEST, "JWT": _TOKENS}],
             }
-        ]
+        ],
     },
     Kind.API_GATEWAY: {"Listeners": [{"Hostname": "", "TLS": {"MinVersion": "", "Certificates": [{}]}}]},
     Kind.HTTP_ROUTE: {"Hostnames": [""], "Parents": [{"Name": ""}], "Rules": [{"Services": [{"Name": ""}]}]},

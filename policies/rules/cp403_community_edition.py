@@ -44,6 +44,7 @@ RULE = Rule(
     mend="Use what Community Edition has, or set this rule's option edition to enterprise.",
     judge=judge,
     options={"edition": "community"},
+    choices={"edition": ("community", "enterprise")},
 )
 
 ALLOWED = """
