@@ -12,16 +12,20 @@ import click
 from rich.console import Console
 
 from posture.commands.access import diff, explain_command, matrix
+from posture.commands.manifests import manifests
+from posture.commands.opening import open_stack
 from posture.commands.policy import policy
 from posture.commands.verify import verify
 from posture.errors import InputError
 from posture.local import tools
 from posture.local.mesh import MeshError
+from posture.local_stack import LocalStack, remove_stack
 from posture.model.schemas import SHAPES, schema_of
+from posture.model.settings import target_of
 from posture.program.engine import EngineError
 from posture.report.grants import grants_table
 from posture.report.status import processes_table, tools_table
-from posture.stack import LocalStack, find_project, remove_stack
+from posture.stack import find_project
 
 __all__ = ["main"]
 
@@ -41,19 +45,21 @@ def posture() -> None:
 @stack_option
 @click.option("--through", metavar="GRANT", help="Open the posture's grants only as far as this one.")
 def up(name: str | None, stack: str, through: str | None) -> None:
-    """Start a stack's mesh where it isn't running, and move it to POSTURE.
+    """Start a stack's mesh where it isn't running, and move it to POSTURE; on Kubernetes, install what is missing.
 
     Without POSTURE the stack keeps the one that its configuration names. Run it again after an interruption, an
     error or a restart of the machine: it goes on from where things stand.
     """
     started = time.monotonic()
-    local = LocalStack(find_project(), stack, err)
-    local.choose(name, through)
-    _, chosen = local.load()
-    local.up(_report)
+    opened = open_stack(stack, err)
+    opened.choose(name, through)
+    _, chosen = opened.load()
+    opened.up(_report)
     out.print(f"\n[bold green]{chosen.name}[/] is live on stack {stack} ({time.monotonic() - started:.0f} s)\n")
-    out.print(f"  page    {local.page}", highlight=False)
-    out.print(f"  Consul  {local.settings.consul_address}/ui\n", highlight=False)
+    out.print(f"  page    {opened.page}", highlight=False)
+    if isinstance(opened, LocalStack):
+        out.print(f"  Consul  {opened.settings.consul_address}/ui", highlight=False)
+    out.print()
     out.print("Open, and all else is denied:" if chosen.grants else "Nothing is open.")
     out.print(grants_table(chosen))
 
@@ -62,7 +68,13 @@ def up(name: str | None, stack: str, through: str | None) -> None:
 @stack_option
 def down(stack: str) -> None:
     """End a stack's mesh and remove all that it has left, Pulumi's state included."""
-    remove_stack(find_project(), stack)
+    project = find_project()
+    if target_of(project, stack) == "local":
+        remove_stack(project, stack)  # even where its configuration is broken by now
+    else:
+        from posture.cluster_stack import ClusterStack  # noqa: PLC0415 - takes half a second to load
+
+        ClusterStack(project, stack, err).down(_report)
     out.print(f"stack {stack} is down; nothing of it is left")
 
 
@@ -71,9 +83,9 @@ def down(stack: str) -> None:
 @json_option
 def status(stack: str, *, as_json: bool) -> None:
     """Show what runs, what has died, and the posture that was applied last. Exit 1 unless all of it runs."""
-    local = LocalStack(find_project(), stack, err)
-    found = local.status()
-    applied = local.applied()
+    opened = open_stack(stack, err)
+    found = opened.status()
+    applied = opened.applied()
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(found), "stack": stack, "applied": applied}, default=str))
     else:
@@ -105,9 +117,9 @@ def env(stack: str) -> None:
 
     They hold the token of the mesh's operator: keep them out of logs.
     """
-    local = LocalStack(find_project(), stack, err)
-    local.engine().prepare()
-    for name, value in local.exports().items():
+    opened = open_stack(stack, err)
+    opened.engine().prepare()
+    for name, value in opened.exports().items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
@@ -118,7 +130,7 @@ def schema(shape: str) -> None:
     click.echo(schema_of(shape))
 
 
-for command in (matrix, explain_command, diff, policy, verify):
+for command in (matrix, explain_command, diff, manifests, policy, verify):
     posture.add_command(command)
 
 

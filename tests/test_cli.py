@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from posture.local.tools import TEST_TOOLS, TOOLS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -27,6 +29,16 @@ def test_every_command_explains_itself(project: Project, command: str) -> None:
 
 def test_schema_prints_json(project: Project) -> None:
     assert json.loads(project.posture("schema", "posture").stdout)["title"] == "Posture"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"), [((), [*TOOLS]), (("--for-tests",), [*TOOLS, *TEST_TOOLS])], ids=["users", "tests"]
+)
+def test_the_tests_own_tools_are_listed_only_when_asked_for(
+    project: Project, arguments: tuple[str, ...], names: list[str]
+) -> None:
+    listed = json.loads(project.posture("tools", "--json", *arguments).stdout)
+    assert [each["name"] for each in listed] == names
 
 
 BAD = {

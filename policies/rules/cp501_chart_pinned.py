@@ -12,7 +12,8 @@ _EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[\w.]+)?")
 
 
 def judge(release: Release) -> Iterator[Problem]:
-    if is_consul(release) and not _EXACT.fullmatch(release.version):
+    from_a_folder = release.chart.startswith((".", "/"))  # which has its own version, and is in the project
+    if is_consul(release) and not from_a_folder and not _EXACT.fullmatch(release.version):
         yield Problem(f"has the version '{release.version or 'newest'}', which is none", ("version",))
 
 

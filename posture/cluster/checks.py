@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from posture.cluster.connection import ApiResource, Connection
+    from posture.model.application import Application
+    from posture.model.cluster import ClusterSettings
     from posture.model.manifests.inventory import Inventory
     from posture.model.manifests.placement import Manifest
 
-__all__ = ["Plan", "check_cluster", "foreign_custom_resources"]
+__all__ = ["Plan", "check_cluster", "check_nothing_foreign"]
 
 _OLDEST = (1, 25)
 """Pod security levels are enforced from then on."""
@@ -46,6 +48,11 @@ class Plan:
     certificate: str
     consul_is_ours: bool
 
+    @classmethod
+    def of(cls, inventory: Inventory, application: Application, settings: ClusterSettings) -> Plan:
+        """What a stack's settings plan."""
+        return cls(inventory, application.gateway.hostname, settings.gateway_certificate, settings.consul_is_ours)
+
 
 def check_cluster(connection: Connection, plan: Plan) -> None:
     """Look at everything that would make an `up` fail half-way.
@@ -68,11 +75,23 @@ def check_cluster(connection: Connection, plan: Plan) -> None:
         _check_secret(connection, plan)
 
 
-def foreign_custom_resources(connection: Connection, stack: str) -> list[str]:
-    """Custom resources of Consul's kinds that aren't the stack's, as `kind/name -n namespace`.
+def check_nothing_foreign(connection: Connection, stack: str) -> None:
+    """Look whether Consul can be removed: others' custom resources would outlive the controller that finalises them.
 
-    They would outlive the controller that clears their finalizers, and so keep their definitions from being deleted.
+    They would keep their definitions from being deleted, and the removal of the chart would hang.
+
+    Raises:
+        InputError: There are such; which, and how to delete the first.
     """
+    foreign = _foreign_custom_resources(connection, stack)
+    if foreign:
+        raise InputError(
+            f"Consul can't be removed while these are there, which are not this stack's: {', '.join(foreign)}; "
+            f"nothing was deleted; delete them first: kubectl delete {foreign[0]} --context {connection.context}"
+        )
+
+
+def _foreign_custom_resources(connection: Connection, stack: str) -> list[str]:
     found = []
     for resource in connection.resources(API_VERSION):
         for each in (connection.get(resource.path()) or {}).get("items", ()):

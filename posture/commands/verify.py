@@ -18,13 +18,14 @@ from posture.commands.output import show
 from posture.errors import InputError
 from posture.local.mesh import MeshError
 from posture.local.tokens import load_secrets
+from posture.local_stack import LocalStack
 from posture.model.entries import compile_entries
 from posture.model.matrix import UNKNOWN
 from posture.model.posture import available, load_posture
 from posture.report.verification_json import verification_json
 from posture.report.verification_junit import verification_junit
 from posture.report.verification_text import verification_text
-from posture.stack import LocalStack, find_project
+from posture.stack import find_project
 from posture.verify.bundle import cleaned, cleaned_dump, write_bundle
 from posture.verify.drift import held_entries, posture_of
 from posture.verify.run import Subject

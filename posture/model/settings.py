@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import yaml
 from pydantic import Field, StringConstraints
 
 from posture.errors import InputError
@@ -19,7 +20,7 @@ from posture.model.posture import Posture, load_posture
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SEALED", "Settings", "consul_host", "consul_url", "read_settings", "settings_from", "stacks"]
+__all__ = ["SEALED", "Settings", "consul_host", "consul_url", "read_settings", "settings_from", "stacks", "target_of"]
 
 SEALED = "[secret]"
 """Stands for a secret value, which only the engine can read."""
@@ -89,10 +90,8 @@ def read_settings(project: Path, stack: str) -> Settings:
     Raises:
         InputError: No such stack, or a key or value that can't be, by file and line.
     """
+    _check_stack(project, stack)
     file = project / f"Pulumi.{stack}.yaml"
-    if stack not in stacks(project):
-        message = f"no stack '{stack}'; {nearest(stack, stacks(project))}; a new one is a copy of Pulumi.dev.yaml"
-        raise InputError(f"{message} with a localNetwork and a gatewayPort of its own")
     document = read_document(file)
     config = document.data.get("config") or {}
     if not isinstance(config, dict):
@@ -117,6 +116,26 @@ def read_settings(project: Path, stack: str) -> Settings:
 def _unsealed(value: Any) -> Any:  # noqa: ANN401 - any YAML value
     """A value as it is, but a secret one, which only the engine can read, as a word."""
     return SEALED if isinstance(value, dict) and value.keys() == {"secure"} else value
+
+
+def target_of(project: Path, stack: str) -> str:
+    """A stack's target, even where its other settings can't be read; `local` where nothing else is said.
+
+    Raises:
+        InputError: No such stack.
+    """
+    _check_stack(project, stack)
+    try:
+        config = yaml.safe_load((project / f"Pulumi.{stack}.yaml").read_text())["config"]
+        return str(config.get("consul-posture:target", "local"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return "local"
+
+
+def _check_stack(project: Path, stack: str) -> None:
+    if stack not in stacks(project):
+        message = f"no stack '{stack}'; {nearest(stack, stacks(project))}; a new one is a copy of Pulumi.dev.yaml"
+        raise InputError(f"{message} with a localNetwork and a gatewayPort of its own")
 
 
 def stacks(project: Path) -> list[str]:

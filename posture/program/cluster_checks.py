@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from posture.cluster.checks import Plan, check_cluster, foreign_custom_resources
+from posture.cluster.checks import Plan, check_cluster, check_nothing_foreign
 from posture.cluster.connection import UnreachableError
-from posture.errors import InputError
 
 if TYPE_CHECKING:
     from posture.cluster.connection import Connection
@@ -37,12 +36,7 @@ def keep_if_foreign(connection: Connection, stack: str) -> pulumi.ResourceHookBi
     """
 
     def check(_args: pulumi.ResourceHookArgs) -> None:
-        foreign = foreign_custom_resources(connection, stack)
-        if foreign:
-            raise InputError(
-                f"Consul can't be removed while these are there, which are not this stack's: {', '.join(foreign)}; "
-                f"nothing was deleted; delete them first: kubectl delete {foreign[0]} --context {connection.context}"
-            )
+        check_nothing_foreign(connection, stack)
 
     hook = pulumi.ResourceHook("no-foreign-custom-resources", check)
     return pulumi.ResourceHookBinding(before_delete=[hook])

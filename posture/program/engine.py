@@ -35,17 +35,30 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """The `pulumi` command for one stack. ``environment`` is the whole of its environment."""
+    """The `pulumi` command for one stack.
+
+    Args:
+        pulumi: The program.
+        project: The project's folder.
+        stack: The stack's name.
+        state: The folder of the stack's own file backend.
+        environment: The whole of its environment.
+        own_backend: Whether that backend is used, and not one that the user has chosen.
+    """
 
     pulumi: Path
     project: Path
     stack: str
     state: Path
     environment: Mapping[str, str]
+    own_backend: bool = True
 
     def prepare(self) -> None:
         """Make the stack known to the backend and release a lock whose holder is dead; does nothing twice."""
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.own_backend:
+            self._run("stack", "select", "--create", self.stack, captured=True)
+            return
         for lock in self._locks():
             holder = json.loads(lock.read_text())["pid"]
             if _is_engine(holder):
@@ -62,24 +75,52 @@ class Engine:
         pairs = [part for key, value in values.items() for part in ("--plaintext", f"consul-posture:{key}={value}")]
         self._run("config", "set-all", "--stack", self.stack, *pairs, captured=True)
 
-    def up(self) -> None:
+    def up(self, *, preview: bool = False) -> None:
         """Apply the program; the engine shows its progress itself.
+
+        Args:
+            preview: Whether the engine looks at everything before it changes anything.
 
         Raises:
             EngineError: The engine failed; what it has done stays, and the next `up` goes on from there.
             InputError: The passphrase does not open the state.
         """
+        configuration = self._configuration()
+        if preview:
+            self._run("preview", "--stack", self.stack, *configuration, so_far="nothing was changed")
+        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", *configuration)
+
+    def destroy(self) -> None:
+        """Delete all that the stack has, asking the program's hooks first, then forget the stack.
+
+        Raises:
+            EngineError: The engine failed, or a hook of the program refused; the next one goes on from there.
+        """
+        configuration = self._configuration()
+        # What keeps an `up` from being half-applied, such as a missing certificate, must not keep anything from ending.
+        unchecked = "consul-posture:clusterChecks=false"
+        if configuration:
+            self._run(
+                "config", "set-all", "--stack", self.stack, "--plaintext", unchecked, *configuration, captured=True
+            )
+        self._run("destroy", "--stack", self.stack, "--yes", "--skip-preview", "--run-program", *configuration)
+        self._run("stack", "rm", self.stack, "--yes", "--preserve-config", captured=True)
+
+    def _configuration(self) -> list[str]:
+        """Which configuration to use; with our own backend a copy, for the engine would write a salt into the file."""
+        if not self.own_backend:
+            return []
         configuration = self.project / f"Pulumi.{self.stack}.yaml"
         text = configuration.read_text()
         if "\nencryptionsalt:" not in text:  # the engine asks whether the passphrase fits only where it finds a salt
             text += "".join(f"\nencryptionsalt: {salt}\n" for salt in _salts(self.state, self.stack))
         copy = self.state / configuration.name
         copy.write_text(text)
-        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", "--config-file", str(copy))
+        return ["--config-file", str(copy)]
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last `up`; none before the first."""
-        if not _checkpoints(self.state, self.stack):
+        if self.own_backend and not _checkpoints(self.state, self.stack):
             return {}
         answer = self._run("stack", "output", "--json", "--stack", self.stack, captured=True)
         return dict(json.loads(answer or "{}"))
@@ -97,7 +138,7 @@ class Engine:
     def _locks(self) -> Iterator[Path]:
         return self.state.glob(f".pulumi/locks/*/*/{self.stack}/*.json")
 
-    def _run(self, *arguments: str, captured: bool = False) -> str:
+    def _run(self, *arguments: str, captured: bool = False, so_far: str = "") -> str:
         cwd = [] if "--cwd" in arguments else ["--cwd", str(self.project)]
         process = subprocess.Popen(
             [self.pulumi, *arguments, *cwd],
@@ -128,7 +169,8 @@ class Engine:
         if captured:
             errors = [line.removeprefix("error: ").strip() for line in errors if line.startswith("error: ")]
             raise EngineError("; ".join(errors) or f"pulumi {arguments[0]} ended with status {status}")
-        raise EngineError(f"stack '{self.stack}' is changed in part; mend what is said above, then run this again")
+        so_far = so_far or f"stack '{self.stack}' may be changed in part"
+        raise EngineError(f"{so_far}; mend what is said above, then run this again")
 
 
 def _is_engine(pid: int) -> bool:

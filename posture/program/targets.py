@@ -47,8 +47,7 @@ def _deploy_to_cluster(settings: Settings, application: Application, posture: Po
     found = inventory(application, posture, settings, stack)
     connection = connect(settings.kube_context, settings.kubeconfig)
     if settings.cluster_checks:
-        plan = Plan(found, application.gateway.hostname, settings.gateway_certificate, settings.consul_is_ours)
-        check_before(connection, plan)
+        check_before(connection, Plan.of(found, application, settings))
     path = "" if settings.consul_chart == "official" else settings.consul_chart
     release = Release(settings.consul_chart_version, path, chart_values(settings, found.placement.namespace))
     KubernetesMesh(

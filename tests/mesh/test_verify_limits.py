@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from posture.local_stack import LocalStack
 from posture.model.access import Access
 from posture.model.entries import compile_entries
-from posture.stack import LocalStack
 from posture.verify.findings import Outcome
 from posture.verify.limits import limits_findings
 from posture.verify.places import refused, taken

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from rich.console import Console
 
+from posture.local_stack import LocalStack
 from posture.model.access import Access
 from posture.model.entries import compile_entries
-from posture.stack import LocalStack
 from posture.verify.capture import capture_findings
 from posture.verify.findings import Outcome
 from posture.verify.mtls import mtls_findings

@@ -1,0 +1,69 @@
+"""One control plane for all tests here, with the definitions that chart 2.0.3 brings."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from posture.local import tools
+from tests.kubernetes.consul_k8s import consul_k8s as stand_in_for_consul_k8s
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.node import node as stand_in_for_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+CRDS = Path(__file__).parents[3] / "shared" / "consul-k8s-2.0.3" / "crds"
+
+
+@pytest.fixture(scope="session")
+def kubernetes_programs() -> dict[str, Path]:
+    found = {name: tools.find(name, tools=tools.TEST_TOOLS) for name in PROGRAMS}
+    missing = [name for name, tool in found.items() if tool is None]
+    assert not missing, f"no {missing}; 'make test' gets them first, or say: posture tools --install --for-tests"
+    return {name: tool.path for name, tool in found.items() if tool}
+
+
+@pytest.fixture(scope="session")
+def crds() -> Path:
+    if not CRDS.is_dir() and not os.environ.get("CI"):
+        pytest.skip(f"the chart's definitions are not beside this checkout, at {CRDS}")
+    assert CRDS.is_dir(), f"the chart's definitions are not at {CRDS}"
+    return CRDS
+
+
+@pytest.fixture(scope="session")
+def control_plane(
+    kubernetes_programs: dict[str, Path], crds: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("control-plane"), kubernetes_programs) as started:
+        started.apply_crds(crds)
+        yield started
+
+
+@pytest.fixture
+def consul_k8s(control_plane: ControlPlane) -> Iterator[None]:
+    """What a Consul release would do to custom resources, finalizers included, is done."""
+    with stand_in_for_consul_k8s(control_plane):
+        yield
+
+
+@pytest.fixture
+def node(control_plane: ControlPlane) -> Iterator[None]:
+    """Pods become ready, and go."""
+    with stand_in_for_node(control_plane):
+        yield
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of the test's own. Nobody waits for its end: the namespace controller takes 5 s for each."""
+    name = f"test-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
