@@ -35,21 +35,20 @@ _COUNTS = {
 
 
 class _Detail(NamedTuple):
-    """How much is said: rows of each table, lines of the engine's words, and whether there is a picture."""
+    """How much is said: rows of tables in sight and of folded ones, lines of the engine's words, a picture or none."""
 
     rows: int
+    folded: int
     lines: int
     picture: bool
 
 
 _DETAILS = (
-    _Detail(1000, 2000, picture=True),
-    _Detail(1000, 400, picture=True),
-    _Detail(1000, 0, picture=True),
-    _Detail(200, 0, picture=False),
-    _Detail(50, 0, picture=False),
-    _Detail(10, 0, picture=False),
-    _Detail(0, 0, picture=False),
+    _Detail(1000, 1000, 2000, picture=True),
+    _Detail(1000, 1000, 400, picture=True),
+    _Detail(1000, 1000, 0, picture=True),
+    *(_Detail(1000, rows, 0, picture=False) for rows in (1000, 200, 50, 0)),
+    *(_Detail(rows, 0, 0, picture=False) for rows in (200, 50, 10, 0)),
 )
 
 
@@ -100,7 +99,7 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
     )
     verdict = f"⚠️ **{_calls(opened)} open**" if opened else "nothing opens"
     yield from (f"### {review.stack}: {verdict}, {closed} close", "", f"{moved}, against {plain(review.against)}", "")
-    yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail)
+    yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail.rows)
     yield from _said(review)
     yield from _policies(review, detail)
     yield from _folded(
@@ -139,13 +138,13 @@ def _policies(review: Review, detail: _Detail) -> Iterator[str]:
         )
         for each in found
     )
-    yield from _table(("policy", "finds", "to mend it"), rows, detail)
+    yield from _table(("policy", "finds", "to mend it"), rows, detail.rows)
     suppressed = (
         (each.rule.id, plain(str(each)), plain(each.suppression.reason), str(each.suppression.expires))
         for each in review.suppressed
         if each.suppression
     )
-    yield from _table(("suppressed", "finds", "because", "until"), suppressed, detail)
+    yield from _table(("suppressed", "finds", "because", "until"), suppressed, detail.rows)
 
 
 def _opens(change: Change) -> tuple[str, ...]:
@@ -165,22 +164,22 @@ def _call(change: Change) -> tuple[str, str]:
     return plain(f"{cell.source} → {cell.destination}"), code(f"{cell.method} {cell.path}")
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], detail: _Detail) -> Iterator[str]:
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], most: int) -> Iterator[str]:
     found = list(rows)
     if not found:
         return
-    if detail.rows:
+    if most:
         yield from (row(*head), row(*["---"] * len(head)))
-        yield from (row(*cells) for cells in found[: detail.rows])
+        yield from (row(*cells) for cells in found[:most])
         yield ""
-    if len(found) > detail.rows:
-        yield from (f"*{len(found) - detail.rows} more under “{head[0]}” are left out.*", "")
+    if len(found) > most:
+        yield from (f"*{len(found) - most} more under “{head[0]}” are left out.*", "")
 
 
 def _folded(words: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], detail: _Detail) -> Iterator[str]:
     if rows:
         yield from (f"<details><summary>{words} ({len(rows)})</summary>", "")
-        yield from _table(head, rows, detail)
+        yield from _table(head, rows, detail.folded)
         yield from ("</details>", "")
 
 
