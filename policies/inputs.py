@@ -1,6 +1,6 @@
 """A resource's inputs as the engine hands them over, freed of what is not data: unknown values and secrets.
 
-pulumi-policy 1.21.0, measured: a value that a preview doesn't know comes as one of seven texts that stand for a type,
+Measured with 1.21.0 of the SDK: a value that a preview doesn't know comes as one of seven texts that stand for a type,
 and a rule that reads it is dropped with an *advisory* word, whatever its level. So unknowns are looked for here, and
 `known` says where one stands.
 """

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.mesh.conftest import LiveStack
 
-pytestmark = pytest.mark.mesh
+pytestmark = [pytest.mark.mesh, pytest.mark.engine]
 
 
 def test_a_switch_is_explained_before_it_is_made(live: LiveStack) -> None:
