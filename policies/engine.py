@@ -7,10 +7,12 @@ see a secret as one, and CP001 refuses what isn't known, at its own level.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf import json_format  # type: ignore[import-untyped]  # it has no types
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
@@ -41,10 +43,32 @@ if TYPE_CHECKING:
     from policies.rule import Rule
     from posture.model.application import Application
 
-__all__ = ["from_engine", "policies_of"]
+__all__ = ["Decoded", "from_engine", "policies_of"]
 
 _UNKNOWNS = {value for name, value in vars(sdk).items() if name.startswith("UNKNOWN_")}
+_MOST_KEPT = 5_000
 _SEVERITIES = {Level.MANDATORY: Severity.HIGH}
+
+
+class Decoded:
+    """Decodes each message once; it stands where the SDK looks for `google.protobuf.json_format`.
+
+    The SDK decodes a resource and its provider anew for every policy, which made a preview of 1,000 resources twice as
+    long. A message that is held on to stays the same object, so it can be known again. One thread, one memory.
+    """
+
+    def __init__(self) -> None:
+        self._memory = threading.local()
+
+    def MessageToDict(self, message: Any) -> dict[str, Any]:  # noqa: ANN401, N802 - the name and types of protobuf's
+        """As `json_format.MessageToDict`; the answer is not to be changed."""
+        kept: dict[int, tuple[Any, dict[str, Any]]] = vars(self._memory).setdefault("kept", {})
+        found = kept.get(id(message))
+        if found is None:
+            if len(kept) > _MOST_KEPT:
+                kept.clear()
+            found = kept[id(message)] = (message, json_format.MessageToDict(message))
+        return found[1]
 
 
 def from_engine(inputs: Mapping[str, Any], _proxy_secrets: bool = False) -> Mapping[str, Any]:  # noqa: FBT001, FBT002 - the SDK's signature
@@ -62,13 +86,13 @@ class _Reader:
     """Reads each resource once for all rules: the SDK asks every policy with inputs of its own."""
 
     def __init__(self) -> None:
-        self._last: tuple[str, Mapping[str, Any], Resource] | None = None
+        self._memory = threading.local()
         self._last_stack: tuple[list[tuple[str, Mapping[str, Any]]], Stack, dict[int, str]] | None = None
 
     def resource(self, urn: str, kind: str, name: str, inputs: Mapping[str, Any]) -> Resource:
-        last = self._last
+        last: tuple[str, Mapping[str, Any], Resource] | None = vars(self._memory).get("last")
         if last is None or last[0] != urn or last[1] != inputs:
-            last = self._last = (urn, inputs, of_pulumi(kind, name, dict(inputs)))
+            last = self._memory.last = (urn, inputs, of_pulumi(kind, name, dict(inputs)))
         return last[2]
 
     def stack(self, args: StackValidationArgs) -> tuple[Stack, dict[int, str]]:
