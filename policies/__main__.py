@@ -7,7 +7,7 @@ import pulumi_policy.policy
 from pulumi_policy import PolicyPack
 
 from policies.config import load_config
-from policies.engine import Decoded, from_engine, policies_of
+from policies.engine import Decoder, as_decoded, policies_of
 from policies.judging import Pack
 from policies.suppressions import load_suppressions
 from posture.errors import InputError
@@ -19,5 +19,5 @@ try:
 except InputError as error:
     sys.exit(f"error: {error}")
 
-vars(pulumi_policy.policy).update(deserialize_properties=from_engine, json_format=Decoded())
+vars(pulumi_policy.policy).update(deserialize_properties=as_decoded, json_format=Decoder())
 PolicyPack("consul-posture", policies_of(pack))

@@ -1,8 +1,8 @@
 """The rules as the engine's policies.
 
 pulumi-policy 1.21.0 hands a policy its inputs without the marks of secrets, and drops a policy that reads an unknown
-value with an advisory word. `from_engine` takes the place of its `deserialize_properties` and keeps both: rules then
-see a secret as one, and CP001 refuses what isn't known, at its own level.
+value with an advisory word. `Decoder` and `as_decoded` take the places of what does so and keep both: rules then see a
+secret as one, and CP001 refuses what isn't known, at its own level.
 """
 
 from __future__ import annotations
@@ -43,37 +43,37 @@ if TYPE_CHECKING:
     from policies.rule import Rule
     from posture.model.application import Application
 
-__all__ = ["Decoded", "from_engine", "policies_of"]
+__all__ = ["Decoder", "as_decoded", "policies_of"]
 
 _UNKNOWNS = {value for name, value in vars(sdk).items() if name.startswith("UNKNOWN_")}
 _MOST_KEPT = 5_000
 _SEVERITIES = {Level.MANDATORY: Severity.HIGH}
 
 
-class Decoded:
-    """Decodes each message once; it stands where the SDK looks for `google.protobuf.json_format`.
+class Decoder:
+    """Stands where the SDK looks for `google.protobuf.json_format`, and hands out inputs as rules read them.
 
     The SDK decodes a resource and its provider anew for every policy, which made a preview of 1,000 resources twice as
-    long. A message that is held on to stays the same object, so it can be known again. One thread, one memory.
+    long. A message that is held on to stays the same object, so it is known again here. One thread, one memory.
     """
 
     def __init__(self) -> None:
         self._memory = threading.local()
 
-    def MessageToDict(self, message: Any) -> dict[str, Any]:  # noqa: ANN401, N802 - the name and types of protobuf's
-        """As `json_format.MessageToDict`; the answer is not to be changed."""
-        kept: dict[int, tuple[Any, dict[str, Any]]] = vars(self._memory).setdefault("kept", {})
+    def MessageToDict(self, message: Any) -> Mapping[str, Any]:  # noqa: ANN401, N802 - the name and types of protobuf's
+        """The message as plain data in which unknown values and secrets are marked; no `dict`, or the SDK wraps it."""
+        kept: dict[int, tuple[Any, Mapping[str, Any]]] = vars(self._memory).setdefault("kept", {})
         found = kept.get(id(message))
         if found is None:
             if len(kept) > _MOST_KEPT:
                 kept.clear()
-            found = kept[id(message)] = (message, json_format.MessageToDict(message))
+            found = kept[id(message)] = (message, MappingProxyType(_marked(json_format.MessageToDict(message))))
         return found[1]
 
 
-def from_engine(inputs: Mapping[str, Any], _proxy_secrets: bool = False) -> Mapping[str, Any]:  # noqa: FBT001, FBT002 - the SDK's signature
-    """Inputs as plain data in which unknown values and secrets are marked; no `dict`, or the SDK would wrap it."""
-    return MappingProxyType({key: _marked(value) for key, value in inputs.items()})
+def as_decoded(inputs: Mapping[str, Any], _proxy_secrets: bool = False) -> Mapping[str, Any]:  # noqa: FBT001, FBT002 - the SDK's
+    """Stands where the SDK takes unknown values for a reason to drop a policy, and secrets for plain values."""
+    return inputs
 
 
 def policies_of(pack: Pack) -> list[Policy]:
@@ -91,7 +91,7 @@ class _Reader:
 
     def resource(self, urn: str, kind: str, name: str, inputs: Mapping[str, Any]) -> Resource:
         last: tuple[str, Mapping[str, Any], Resource] | None = vars(self._memory).get("last")
-        if last is None or last[0] != urn or last[1] != inputs:
+        if last is None or last[0] != urn or last[1] is not inputs:
             last = self._memory.last = (urn, inputs, of_pulumi(kind, name, dict(inputs)))
         return last[2]
 
@@ -141,7 +141,9 @@ def _report(findings: Iterable[Finding], report: Callable[[str, str | None], Non
 
 
 def _with(pack: Pack, rule: Rule, given: Mapping[str, Any]) -> Pack:
-    """The pack with the options that the engine was given; its numbers are all floating-point."""
+    """The pack with the options that the engine was given."""
+    if not rule.options:
+        return pack
     options = {name: type(default)(given[name]) for name, default in rule.options.items() if name in given}
     if not options:
         return pack

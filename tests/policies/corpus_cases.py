@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from policies.examples import RELEASE
 from policies.files import resources_in
 from policies.registry import RULES
 from posture.model.application import load_application
@@ -24,16 +25,6 @@ from posture.model.posture import load_posture
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
-RELEASE = """
-resources:
-  consul:
-    type: kubernetes:helm.sh/v3:Release
-    properties:
-      chart: consul
-      version: 2.0.3
-      values:
-        global: {acls: {manageSystemACLs: true}, tls: {enabled: true}, gossipEncryption: {autoGenerate: true}}
-"""
 
 
 @dataclass

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from markdown_it import MarkdownIt
-from playwright.sync_api import sync_playwright
 
 from policies.judging import Pack, judge
 from policies.reading import of_config_entry
@@ -26,7 +24,7 @@ from posture.report.review import Failure, Found, Review
 from posture.report.review_markdown import LIMIT, MARKER, review_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from playwright.sync_api import Browser
 
@@ -171,17 +169,6 @@ CASES: dict[str, Callable[[], list[Review | Failure]]] = {
 @pytest.fixture(scope="module")
 def comments() -> dict[str, str]:
     return {name: review_markdown(case()) for name, case in CASES.items()}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        path = next((found for name in names if (found := shutil.which(name))), None)
-        started = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield started
-        started.close()
 
 
 @pytest.mark.parametrize("name", CASES)
