@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "model": {"errors", "model"},
     "cluster": {"errors", "model", "verify", "cluster"},
     "program": {"errors", "model", "cluster", "program"},
-    "local": {"errors", "model", "verify", "local"},
+    "local": {"errors", "model", "verify", "cluster", "local"},
     "verify": {"errors", "model", "verify"},
     "report": {"errors", "model", "verify", "report"},
 }

@@ -38,12 +38,14 @@ class Plan:
 
     Args:
         inventory: The objects.
-        hostname: The gateway's.
+        gateway: The gateway's name.
+        hostname: Its hostname.
         certificate: Its certificate in PEM; empty where a Secret has it.
         consul_is_ours: Whether the stack brings Consul along, and with it the kinds that it defines.
     """
 
     inventory: Inventory
+    gateway: str
     hostname: str
     certificate: str
     consul_is_ours: bool
@@ -51,7 +53,8 @@ class Plan:
     @classmethod
     def of(cls, inventory: Inventory, application: Application, settings: ClusterSettings) -> Plan:
         """What a stack's settings plan."""
-        return cls(inventory, application.gateway.hostname, settings.gateway_certificate, settings.consul_is_ours)
+        gateway = application.gateway
+        return cls(inventory, gateway.name, gateway.hostname, settings.gateway_certificate, settings.consul_is_ours)
 
 
 def check_cluster(connection: Connection, plan: Plan) -> None:
@@ -211,6 +214,10 @@ def _key(manifest: Manifest) -> tuple[str, str]:
 def _check_secret(connection: Connection, plan: Plan) -> None:
     placement = plan.inventory.placement
     name = f"{placement.certificate_namespace}/{placement.certificate_name}"
+    if name == f"{placement.namespace}/{plan.gateway}":
+        raise InputError(
+            f"'gatewaySecret' can't be {name}: consul-k8s keeps a Secret of its own by that name; rename it"
+        )
     secret = connection.get(
         f"/api/v1/namespaces/{placement.certificate_namespace}/secrets/{placement.certificate_name}"
     )

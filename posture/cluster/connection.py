@@ -10,20 +10,32 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 import urllib3
-import yaml
-from kubernetes import client
-from kubernetes.config.config_exception import ConfigException
-from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+from kubernetes.client.exceptions import ApiException
 
+from posture.cluster.kubeconfig import KubeconfigError, client_of, default_files, read_kubeconfig
 from posture.errors import InputError
 from posture.model.document import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kubernetes.client.api_client import ApiClient
+
 __all__ = ["ApiResource", "Connection", "UnreachableError", "connect"]
 
 _PATIENCE = urllib3.Timeout(connect=5, read=30)  # seconds
+# A server that doesn't answer is said at once; one that asks to come back later, as with kinds just defined, is obeyed.
+_RETRIES = urllib3.Retry(
+    connect=0,
+    read=0,
+    redirect=0,
+    other=0,
+    status=5,
+    status_forcelist=[429],
+    raise_on_status=False,
+    allowed_methods=None,
+    backoff_factor=0.2,
+)
 _FIRST_ERROR, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 400, 401, 403, 404
 
 
@@ -59,7 +71,7 @@ class Connection:
         InputError: By any request that the server refuses; with its own words.
     """
 
-    def __init__(self, api: client.ApiClient, context: str) -> None:
+    def __init__(self, api: ApiClient, context: str) -> None:
         self.api = api
         self.context = context
         self.resources = cache(self._resources)
@@ -101,9 +113,13 @@ class Connection:
         try:
             self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
             answer = self.api.rest_client.pool_manager.request(
-                *(method, url), body=json.dumps(body) if body else None, headers=headers, timeout=_PATIENCE
+                *(method, url),
+                body=json.dumps(body) if body else None,
+                headers=headers,
+                timeout=_PATIENCE,
+                retries=_RETRIES,
             )
-        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             words = str(error).rpartition(": ")[2].strip("'\" )") or type(error).__name__
             message = f"the cluster of context '{self.context}' does not answer at {self.api.configuration.host}"
             raise UnreachableError(f"{message} ({words}); check that it runs and can be reached from here") from None
@@ -135,20 +151,15 @@ def connect(context: str, kubeconfig: str = "") -> Connection:
     Raises:
         InputError: No such file, or no such context in it.
     """
-    file = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    paths = os.pathsep.join(str(Path(part).expanduser()) for part in file.split(os.pathsep))
-    settings = client.Configuration()
-    settings.retries = False  # a server that doesn't answer is said at once
+    files = [Path(kubeconfig).expanduser()] if kubeconfig else default_files(os.environ)
+    where = os.pathsep.join(map(str, files))
     try:
-        merged = KubeConfigMerger(paths).config  # type: ignore[no-untyped-call]  # it has no types
-        if merged is None:
-            raise InputError(f"there is no kubeconfig at {file}; set 'kubeconfig' or $KUBECONFIG")
-        names = [each["name"] for each in merged.value.get("contexts") or ()]
+        config = read_kubeconfig(files)
+        if not config:
+            raise InputError(f"there is no kubeconfig at {where}; set 'kubeconfig' or $KUBECONFIG")
+        names = [each["name"] for each in config.get("contexts") or ()]
         if context not in names:
-            raise InputError(f"no context '{context}' in {file}; {nearest(context, names)}")
-        loader = KubeConfigLoader(config_dict=merged.value, active_context=context)  # type: ignore[no-untyped-call]
-        loader.load_and_set(settings)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        words = " ".join(str(error).split())
-        raise InputError(f"{file} is no kubeconfig that can be used ({words}); check it, or set 'kubeconfig'") from None
-    return Connection(client.ApiClient(settings), context)
+            raise InputError(f"no context '{context}' in {where}; {nearest(context, names)}")
+        return Connection(client_of(config, context), context)
+    except KubeconfigError as error:
+        raise InputError(f"the kubeconfig can't be used: {error}; check it, or set 'kubeconfig'") from None

@@ -26,5 +26,6 @@ def owner_of(manifest: Manifest, stack: str) -> str | None:
         return f"Helm release {annotations[_HELM_RELEASE]}"
     if _ARGO_INSTANCE in annotations:
         return f"Argo CD application {annotations[_ARGO_INSTANCE].partition(':')[0]}"
-    managers = [each["manager"] for each in metadata.get("managedFields") or () if not each.get("subresource")]
-    return managers[-1] if managers else "somebody else"
+    managers = [each for each in metadata.get("managedFields") or () if not each.get("subresource")]
+    managers.sort(key=lambda each: str(each.get("time", "")))  # controllers come after whoever has made it
+    return str(managers[0]["manager"]) if managers else "somebody else"

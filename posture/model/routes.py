@@ -55,7 +55,8 @@ class _Match(NamedTuple):
     route: str
     weight: tuple[int, int, int]
     conditions: tuple[Condition, ...]
-    prefix: str
+    kind: str
+    value: str
     rule: Mapping[str, Any]
 
 
@@ -173,7 +174,7 @@ def _matches(route: Entry) -> Iterator[_Match]:
             conditions += [header_condition(_as_intentions_say(header), name) for header in headers]
             conditions += [_query(parameter, name) for parameter in query]
             weight = len(value), len(headers), len(query)
-            yield _Match(name, weight, tuple(conditions), "" if kind == "regex" else value, rule)
+            yield _Match(name, weight, tuple(conditions), kind, value, rule)
 
 
 def _method(method: str) -> Condition:
@@ -203,15 +204,40 @@ def _passage(gateway: str, match: _Match, facts: Facts) -> Passage:
     services = match.rule.get("Services") or ()
     holders = [match.rule, *services] if len(services) == 1 else [match.rule]
     filters = [holder.get("Filters") or {} for holder in holders]
-    target, headers = facts.target, dict(facts.headers)
+    target = facts.target
     for each in filters:
         rewrite = (each.get("URLRewrite") or {}).get("Path")
-        if rewrite and match.prefix:
-            target = rewrite + facts.target.removeprefix(match.prefix)
-        for change in each.get("Headers") or ():
-            added = {**(change.get("Set") or {}), **(change.get("Add") or {})}
-            headers |= {name.lower(): value for name, value in added.items()}
-            for name in change.get("Remove") or ():
-                headers.pop(name.lower(), None)
+        if rewrite:
+            target = _rewritten(match, facts.target, rewrite)
+    changes = [change for each in filters for change in each.get("Headers") or ()]
     names = tuple(service["Name"] for service in services)
-    return Passage(gateway, match.route, names, target, headers)
+    return Passage(gateway, match.route, names, target, _changed(facts.headers, changes))
+
+
+def _rewritten(match: _Match, target: str, rewrite: str) -> str:
+    """A target with another path, or another beginning of its path.
+
+    A rewrite to `/` is a regular expression on the prefix of a match that has one, and swallows a slash after it, so
+    that an exact path stays as it is (Consul's `getRewriteActionForUserLogic`); others are Envoy's `prefix_rewrite`.
+    """
+    path, mark, query = target.partition("?")
+    if rewrite == "/":
+        rest = path.removeprefix(match.value if match.kind == "prefix" else "").removeprefix("/")
+    else:
+        rest = "" if match.kind == "regex" else path.removeprefix(match.value)
+    return rewrite + rest + mark + query
+
+
+def _changed(headers: Mapping[str, str], changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Headers as a route changes them: Envoy removes, then adds to what is there, or sets it."""
+    changed = dict(headers)
+    changes = list(changes)
+    for change in changes:
+        for name in change.get("Remove") or ():
+            changed.pop(name.lower(), None)
+    for change in changes:
+        for name, value in (change.get("Add") or {}).items():
+            key = name.lower()
+            changed[key] = f"{changed[key]},{value}" if key in changed else value
+        changed |= {name.lower(): value for name, value in (change.get("Set") or {}).items()}
+    return changed

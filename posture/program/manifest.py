@@ -22,23 +22,29 @@ _TYPES: Mapping[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
     ("apps/v1", "Deployment"): k8s.apps.v1.Deployment,
 }
 
-_SYNCED = {"pulumi.com/waitFor": "condition=Synced"}
-_AWAITED: Mapping[str, Mapping[str, str]] = {
+_OURS_ALONE = {"pulumi.com/patchForce": "true"}
+_SYNCED = {**_OURS_ALONE, "pulumi.com/waitFor": "condition=Synced"}
+_ANNOTATIONS: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(("ProxyDefaults", "Mesh", "ServiceDefaults", "ServiceIntentions"), _SYNCED),
     # `Programmed` may stay False while the gateway serves; Consul's controller sets this one.
     "Gateway": _SYNCED,
+    "HTTPRoute": _OURS_ALONE,
     # It would be awaited for endpoints, which come with its Deployment, later.
     "Service": {"pulumi.com/skipAwait": "true"},
 }
-"""What the provider waits for beyond what it does by itself; on an update an old condition satisfies it."""
+"""What the provider is told beside what it does by itself.
+
+Who edits a rule by another tool comes to own its fields, and without `patchForce` an update would stop there instead of
+mending it. On an update, the condition that was true before satisfies `waitFor` at once.
+"""
 
 
 def manifest_resource(manifest: Manifest, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
     """Declare an object; its resource is named by kind and name, so that a posture switch finds it again."""
     fields = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "metadata"}}
     metadata = dict(manifest["metadata"])
-    if manifest["kind"] in _AWAITED:
-        metadata["annotations"] = {**metadata.get("annotations", {}), **_AWAITED[manifest["kind"]]}
+    if manifest["kind"] in _ANNOTATIONS:
+        metadata["annotations"] = {**metadata.get("annotations", {}), **_ANNOTATIONS[manifest["kind"]]}
     name = f"{manifest['kind']}/{metadata['name']}"
     own_type = _TYPES.get((manifest["apiVersion"], manifest["kind"]))
     if own_type is None:

@@ -68,7 +68,8 @@ def _grid(cells: Iterable[ObservedCell], sources: Sequence[str]) -> Table:
 def _square(each: ObservedCell) -> Text:
     """The two answers; of words beside a status, or instead of one, there is more in the list below."""
     found = _STATUS.match(str(each.observed))
-    shown = _UNASKED if each.outcome is Outcome.NOT_MEASURED else found.group() if found else "none"
+    words = found.group() if found else str(each.observed) if each.agrees else "none"
+    shown = _UNASKED if each.outcome is Outcome.NOT_MEASURED else words
     style = _STYLES[each.outcome] or ("green" if each.cell.allowed else "dim")
     return Text(f"{'✓' if each.cell.allowed else '·'} {shown}", style)
 
@@ -99,10 +100,15 @@ def _sections(findings: Iterable[Finding]) -> Table:
 
 
 def _listed(findings: Iterable[Finding]) -> Table:
+    """What a line has in common with the one before is not said again."""
     table = _table()
+    section = expected = ""
     for each in findings:
         sign = Text(_SIGNS[each.outcome], _STYLES[each.outcome])
-        table.add_row(sign, each.section.value, Text(each.name), Text(each.expected, "dim"), Text(each.observed))
+        again = each.section.value == section, (each.section.value, each.expected) == (section, expected)
+        section, expected = each.section.value, each.expected
+        shown = "" if again[0] else section, Text("" if again[1] else expected, "dim")
+        table.add_row(sign, shown[0], Text(each.name), shown[1], Text(each.observed))
     return table
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
+from posture.verify.layer4 import ask_layer4
 from posture.verify.places import taken
 
 if TYPE_CHECKING:
@@ -90,10 +91,7 @@ def declared_requests(application: Application) -> tuple[Request, ...]:
         + [call for client in application.clients.values() for call in client.calls]
     )
     return tuple(
-        Request(source, call.to, call.method, call.path)
-        for call in calls
-        if application.services[call.to].protocol == "http"
-        for source in sorted(application.sources)
+        Request(source, call.to, call.method, call.path) for call in calls for source in sorted(application.sources)
     )
 
 
@@ -105,7 +103,7 @@ def settle(access: Access, requests: Iterable[Request], target: Target, timeout:
     for request, seen in zip(asked, observe(access, questions, target, timeout), strict=True):
         if not seen.agrees:
             wrong = next(answer for answer in seen.answers if not _agrees(seen.question, answer))
-            words = f"{wrong.status or 'nothing'}: {wrong.words}"
+            words = f"{wrong.status}: {wrong.words}" if wrong.status else wrong.words
             each = Disagreement(request, seen.question.decision.allowed, words, seen.silent)
             (found.unmeasured if seen.full else found.wrong).append(each)
     return found
@@ -148,6 +146,7 @@ class _Group:
     """The questions about one destination."""
 
     def __init__(self, access: Access, target: Target, destination: str, questions: list[Question]) -> None:
+        self._access = access
         self._target = target
         self._destination = destination
         self._questions = questions
@@ -182,6 +181,8 @@ class _Group:
         request = question.request
         if isinstance(request, Arrival):
             return Observation(question, [self._target.enter(request)])
+        if not self._access.is_http(request.destination):
+            return Observation(question, ask_layer4(self._target, request))
         return Observation(question, self._target.ask(request))
 
     def _is_full(self) -> bool:
@@ -203,5 +204,7 @@ def _is_silence(question: Question, answer: Answer) -> bool:
 
     A gateway's 503 may be the sidecar's, for what tells who answered is then the gateway's own header.
     """
+    if answer.status is None:
+        return not (answer.denied or answer.passed_on)
     by_proxy = isinstance(question.request, Arrival) or not answer.passed_on
-    return answer.status is None or (answer.status == _OVERLOADED and by_proxy)
+    return answer.status == _OVERLOADED and by_proxy

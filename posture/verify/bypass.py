@@ -13,7 +13,7 @@ from posture.verify.grounds import entrance_grounds, sidecar_grounds
 from posture.verify.places import count, give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from posture.model.access import Access
     from posture.model.application import Application
@@ -55,9 +55,31 @@ def bypass_findings(target: Target, application: Application, access: Access) ->
         door = _entrance(target, application, access, ground)
         label = f"visitor → {ground.caller} → {ground.destination}"
         results += [(label, tried) for tried in door.try_everything()]
+    results += _malformed(target, application, access, by_instance, entrance.found)
     _give_back(target, application, access)
     blind = [_unmeasured(*words.split(": ", 1)) for words in (*sidecars.blind, *entrance.blind)]
     return [*_findings(results), *blind]
+
+
+def _malformed(
+    target: Target,
+    application: Application,
+    access: Access,
+    by_instance: Mapping[Endpoint, list[Ground]],
+    entrance: list[Ground],
+) -> list[tuple[str, Tried]]:
+    """What takes a second to be refused: once at each place, at all of them side by side."""
+    doors = [
+        (f"{ground.caller} → {ground.destination}", _sidecar(target, access, ground, endpoint))
+        for endpoint, (ground, *_) in by_instance.items()
+    ]
+    doors += [
+        (f"visitor → {ground.caller} → {ground.destination}", _entrance(target, application, access, ground))
+        for ground in entrance[:1]
+    ]
+    with ThreadPoolExecutor(max(len(doors), 1)) as pool:
+        tried = pool.map(lambda door: [(door[0], each) for each in door[1].try_malformed_http2()], doors)
+        return [each for found in tried for each in found]
 
 
 def _give_back(target: Target, application: Application, access: Access) -> None:
@@ -110,13 +132,26 @@ def _findings(results: Iterable[tuple[str, Tried]]) -> Iterator[Finding]:
 
 
 def _observed(group: list[Tried], worst: Outcome) -> str:
-    """All attempts by what they met with; where it isn't well, the first of those that are the reason."""
+    """All attempts by what they met with; where it isn't well, those that are the reason by what came of them.
+
+    An attempt that came to the same at several instances is named once, with all of them.
+    """
     if worst is Outcome.HOLDS:
         counts = Counter(each.met for each in group)
         return ", ".join(f"{times} {met}" for met, times in counts.items())
-    reasons = [each.words for each in group if each.outcome is worst]
-    more = [f"and {len(reasons) - _SHOWN} more"] if len(reasons) > _SHOWN else []
-    return "; ".join([*reasons[:_SHOWN], *more])
+    reasons: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    wrong = [each for each in group if each.outcome is worst]
+    for came, what in dict.fromkeys((each.came, each.what) for each in wrong):
+        instances = tuple(dict.fromkeys(each.instance for each in wrong if (each.came, each.what) == (came, what)))
+        reasons.setdefault((came, instances), []).append(what)
+    return "; ".join(
+        f"{came} at {', '.join(instances)}: {_listed(whats)}" for (came, instances), whats in reasons.items()
+    )
+
+
+def _listed(whats: list[str]) -> str:
+    more = f" and {len(whats) - _SHOWN} more" if len(whats) > _SHOWN else ""
+    return ", ".join(whats[:_SHOWN]) + more
 
 
 def _unmeasured(name: str, why: str) -> Finding:

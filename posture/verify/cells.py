@@ -20,7 +20,6 @@ __all__ = ["observed_cells", "unmeasured_findings"]
 
 _NOT_FOUND = 404
 _NO_CONNECTION = "others hold all the connections that its limit allows"
-_NO_HTTP = "HTTP can't ask a tcp service"
 
 
 def observed_cells(
@@ -28,7 +27,8 @@ def observed_cells(
 ) -> list[ObservedCell]:
     """Ask each cell of the application's own matrix as its source; those of the gateway as a visitor.
 
-    Every instance of the destination has to agree. Bodies are empty, whatever the method.
+    Every instance of the destination has to agree. Bodies are empty, whatever the method. Of a tcp service a
+    connection is all that is asked.
 
     Args:
         matrix: With the access model that it was made of.
@@ -38,15 +38,9 @@ def observed_cells(
         report: Is called as each cell is done with, from several threads.
     """
     cells = list(matrix.cells())
-    askable = [cell for cell in cells if cell.source == application.gateway.name or matrix.access.is_http(cell[1])]
-    questions = [_question(matrix, application, cell) for cell in askable]
-    asked = dict(zip(askable, observe(matrix.access, questions, target, timeout, report), strict=True))
-    return [
-        _observed(cell, asked[cell], target)
-        if cell in asked
-        else ObservedCell(cell, _NO_HTTP, agrees=False, measured=False)
-        for cell in cells
-    ]
+    questions = [_question(matrix, application, cell) for cell in cells]
+    observations = observe(matrix.access, questions, target, timeout, report)
+    return [_observed(cell, seen, target) for cell, seen in zip(cells, observations, strict=True)]
 
 
 def unmeasured_findings(cells: Iterable[ObservedCell]) -> list[Finding]:

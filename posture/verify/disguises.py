@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from posture.model.paths import METHODS
 from posture.verify.raw_http import request_bytes
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from posture.verify.grounds import Ground
     from posture.verify.raw_http import Header
 
-__all__ = ["PLAINLY", "Disguise", "disguises"]
+__all__ = ["PLAINLY", "Disguise", "disguises", "in_http2"]
 
 PLAINLY = "written plainly"
 """The family of the requests that are no disguise: the control of all others."""
@@ -27,6 +28,7 @@ PLAINLY = "written plainly"
 _ELSEWHERE = "elsewhere.example"
 _URL_HEADERS = ("X-Original-URL", "X-Rewrite-URL", "X-Envoy-Original-Path", "X-Forwarded-Uri")
 _METHOD_HEADERS = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+_IN_HTTP2 = re.compile(r"/[!-~]*")
 _ABSOLUTE = re.compile(r"[A-Za-z]+://([^/?#]*)")
 
 
@@ -90,6 +92,16 @@ def disguises(ground: Ground, host: str, identity: str) -> list[Disguise]:
         made.append(Disguise(family, forbidden.method, forbidden.path, (own, *forbidden.headers, *headers)))
     made += _request_forms(ground, host)
     return list({disguise.data: disguise for disguise in reversed(made)}.values())[::-1]
+
+
+def in_http2(disguise: Disguise) -> bool:
+    """Whether HTTP/2 can say it too: one authority, a path, and a method that the access model knows of.
+
+    Envoy takes methods by HTTP/2 that its HTTP/1.1 codec refuses; rules see them as they are.
+    """
+    hosts = [name for name, _ in disguise.headers if name == "Host"]
+    said = _IN_HTTP2.fullmatch(disguise.target) and disguise.method in METHODS and disguise.version == "HTTP/1.1"
+    return bool(said) and len(hosts) == 1
 
 
 def _targets(cover: str, wanted: str) -> Iterator[tuple[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from posture.verify.disguises import PLAINLY, disguises
+from posture.verify.disguises import PLAINLY, disguises, in_http2
 from posture.verify.findings import Outcome
+from posture.verify.http2 import exchanges, fields
 from posture.verify.raw_http import exchange, request_bytes
 from posture.verify.smuggling import FAMILY, MOST_ANSWERS, smuggles
 from posture.verify.verdicts import Met, judge, judge_smuggle, met
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Door", "Tried"]
 
+HTTP2 = "over HTTP/2"
 _PATIENCE = 2.0
 _PAUSE = 0.1
 _TIMEOUT, _SHORT_TIMEOUT = 5.0, 1.0
@@ -30,12 +33,14 @@ _FIRST_ERROR = 400
 
 
 class Tried(NamedTuple):
-    """One attempt; ``words`` say what was tried and what came back."""
+    """One attempt at an instance: what was tried, and in words what came of it, with the model's answer."""
 
     family: str
     outcome: Outcome
     met: Met
-    words: str
+    what: str
+    instance: str
+    came: str
 
 
 @dataclass
@@ -67,26 +72,61 @@ class Door:
         """Every disguise, then every way to smuggle; only a word where nobody answers at all."""
         hello = self._ask(self._plain(self.ground.forbidden))
         if met(hello)[0] is Met.SILENCE:
-            yield Tried(PLAINLY, Outcome.NOT_MEASURED, Met.SILENCE, f"{self.endpoint.instance}: {_words(hello)}")
+            plain = str(self.ground.forbidden)
+            yield Tried(PLAINLY, Outcome.NOT_MEASURED, Met.SILENCE, plain, self.endpoint.instance, _words(hello))
             return
         identity = f"{hello.peer.rpartition('/')[0]}/{self.ground.admitted}"
         for disguise in disguises(self.ground, self.host, identity):
             yield self._try_disguise(disguise)
         yield from self._smuggle()
+        yield from self._try_http2(identity)
+
+    def try_malformed_http2(self) -> Iterator[Tried]:
+        """Two requests' fields in one. Envoy needs a second to close what it refuses so."""
+        wanted = self.ground.forbidden
+        cover = f"{self.ground.cover} HTTP/1.1\r\nhost: {self.host}\r\n\r\nGET {wanted.path}"
+        tricks = {
+            "a second :path": [*fields("GET", wanted.path, self.host), (":path", self.ground.cover)],
+            "a second request in :path": fields("GET", cover, self.host),
+        }
+        found = exchanges(self.context, self.endpoint, tricks.values(), hostname=self.hostname, timeout=_TIMEOUT)
+        for words, each in zip(tricks, found, strict=True):
+            answer = met(each)[0]
+            outcome = judge(answer, allowed=False, plain=False)
+            yield Tried(HTTP2, outcome, answer, words, self.endpoint.instance, f"{answer} ({_words(each)})")
+
+    def _try_http2(self, identity: str) -> Iterator[Tried]:
+        """Every disguise that HTTP/2 can say, on one connection; one alone where nobody speaks it."""
+        said = [each for each in disguises(self.ground, self.host, identity) if in_http2(each)]
+        asked = [fields(each.method, each.target, each.host, each.others.items()) for each in said]
+        found = exchanges(self.context, self.endpoint, asked, hostname=self.hostname, timeout=_TIMEOUT)
+        for disguise, each in zip(said, found, strict=False):
+            yield self._judged(HTTP2, disguise, each, partial(self._again, disguise), allowed=self.decide(disguise))
+            if disguise is said[0] and not each.responses:
+                return
+
+    def _again(self, disguise: Disguise) -> Exchange:
+        request = fields(disguise.method, disguise.target, disguise.host, disguise.others.items())
+        return next(exchanges(self.context, self.endpoint, [request], hostname=self.hostname, timeout=_TIMEOUT))
 
     def _try_disguise(self, disguise: Disguise) -> Tried:
-        allowed = self.decide(disguise)
-        found = self._ask(disguise.data, method=disguise.method)
-        answer, words = met(found)[0], _words(found)
+        ask = partial(self._ask, disguise.data, method=disguise.method)
+        return self._judged(disguise.family, disguise, ask(), ask, allowed=self.decide(disguise))
+
+    def _judged(
+        self, family: str, what: Disguise | str, found: Exchange, again: Callable[[], Exchange], *, allowed: bool
+    ) -> Tried:
+        """Hold an answer against the model's; ``again`` asks once more, to see whose answer it is."""
+        answer = met(found)[0]
         if self.witness and answer is Met.ANSWERED and not allowed and found.responses[0].status >= _FIRST_ERROR:
             before = self.witness()
-            answer, words = met(found := self._ask(disguise.data, method=disguise.method))[0], _words(found)
+            found = again()
+            answer = met(found)[0]
             if answer is Met.ANSWERED and before is not None and self.witness() == before:
                 answer = Met.REFUSED
-        outcome = judge(answer, allowed=allowed, plain=disguise.family == PLAINLY)
-        wanted = "allowed" if allowed else "denied"
-        said = f"{disguise} at {self.endpoint.instance}: {answer}, {words}; the model: {wanted}"
-        return Tried(disguise.family, outcome, answer, said)
+        outcome = judge(answer, allowed=allowed, plain=family == PLAINLY)
+        came = f"{answer} ({_words(found)}) where the model {'allows' if allowed else 'denies'}"
+        return Tried(family, outcome, answer, str(what), self.endpoint.instance, came)
 
     def _smuggle(self) -> Iterator[Tried]:
         next_one = self._plain(self.ground.permitted or self.ground.forbidden)
@@ -95,14 +135,14 @@ class Door:
             found = self._ask(each.data, MOST_ANSWERS)
             answers = met(found)
             outcome = judge_smuggle(answers, outer_allowed=self.ground.permitted is not None)
-            said = f"{each.words} at {self.endpoint.instance}: {_words(found)}"
+            came = _words(found)
             if outcome is Outcome.HOLDS and answers[0] is Met.ANSWERED:
                 after = self._ask(next_one)
                 if met(after)[0] is Met.SILENCE:
                     outcome = Outcome.NOT_MEASURED
                 elif _differs(after, usual):
-                    outcome, said = Outcome.FAILS, f"{said}; who came next got {_words(after)}"
-            yield Tried(FAMILY, outcome, answers[0], said)
+                    outcome, came = Outcome.FAILS, f"{came}, and who came next got {_words(after)}"
+            yield Tried(FAMILY, outcome, answers[0], each.words, self.endpoint.instance, came)
 
     def _plain(self, plain: Plain) -> bytes:
         return request_bytes(plain.method, plain.path, [("Host", self.host), *plain.headers])

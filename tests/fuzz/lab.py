@@ -4,17 +4,18 @@ It has to be known when the Envoys have a case's rules, without asking the model
 intentions at once, so a source of this round's own in the wildcard's entry, written last, brings those that were
 written before it. The mesh entry comes another way. So each Envoy's admin API is asked for the listener that it serves
 until that has both. The answers themselves come from traffic, each on a connection of its own, for one that was open
-before would be answered by the old rules once.
+before would be answered by the old rules once. The gateway keeps its connections to the services, so these are used up
+first (see `entrance`), and sidecars close what was opened under earlier rules at once, not after a second.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import httpx
 
@@ -25,18 +26,22 @@ from posture.local.mesh import Mesh
 from posture.local.probing import LocalTarget
 from posture.model.application import Application
 from posture.model.entries import Entry, Kind
+from posture.verify.raw_http import request_bytes
+from posture.verify.wire import connected
 from tests.conftest import eventually
-from tests.fuzz.cases import DEFAULTS, PROTOCOLS, Answer, Ask, Case
+from tests.fuzz.cases import DEFAULTS, GATEWAY, PROTOCOLS, VISITOR, Answer, Ask, Case
+from tests.fuzz.entrance import GATEWAY_PORT, HTTP_SERVICES, entrance_entries, lab_path, marks_served
+from tests.fuzz.tokens import PROVIDERS, provider_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = ["Lab", "a_lab"]
 
-NETWORK, GATEWAY_PORT = "127.53", 9553
+NETWORK = "127.53"
 ANYWHERE = Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": []})
 NO_MESH_ENTRY = Entry(Kind.MESH, "mesh", {"HTTP": {"Incoming": {"RequestNormalization": {}}}})
-PATIENCE = 20.0
+PATIENCE = 5.0
 
 
 def application() -> Application:
@@ -47,7 +52,7 @@ def application() -> Application:
             "services": {
                 name: {"protocol": protocol, "port": 9080, "command": command} for name, protocol in PROTOCOLS.items()
             },
-            "gateway": {"routes": ({"prefix": "/", "to": next(iter(PROTOCOLS))},)},
+            "gateway": {"name": GATEWAY, "routes": ({"prefix": "/", "to": next(iter(PROTOCOLS))},)},
         }
     ).named("fuzz")
 
@@ -55,36 +60,37 @@ def application() -> Application:
 class Lab:
     def __init__(self, consul: Consul, target: LocalTarget, admins: dict[str, httpx.Client]) -> None:
         self._consul = consul
-        self._target = target
+        self.target = target
         self._admins = admins
         self._held: dict[tuple[Kind, str], Any] = {}
         self._served: tuple[Entry, ...] | None = None
         self._round = 0
         self.places = {name: target.sidecars(name)[0] for name in PROTOCOLS}
+        self._services = {each.host: name for name in PROTOCOLS for each in target.applications(name)}
+        for provider in PROVIDERS:
+            consul.call("PUT", "/config", provider_entry(provider))
         for entry in DEFAULTS:
             self._put(entry)
 
     def ask(self, ask: Ask) -> Answer:
         """One request, byte for byte as the case has it."""
-        place = self.places[ask.destination]
-        lines = [f"{ask.method} {ask.path} HTTP/1.1", *(f"{name}: {value}" for name, value in ask.lines), "", ""]
+        place = self.target.entrance() if ask.visits else self.places[ask.destination]
+        context = None if ask.visits else self.target.context(ask.source)
+        headers = (*ask.lines, *(token.line for token in ask.tokens))
         received = b""
         try:
-            with (
-                socket.create_connection((place.host, place.port), timeout=5) as plain,
-                self._target.context(ask.source).wrap_socket(plain) as connection,
-            ):
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or 40 ms go by for each
-                connection.sendall("\r\n".join(lines).encode("latin-1"))
+            with connected(place, context, None, timeout=5) as connection:
+                connection.sendall(request_bytes(ask.method, ask.path, headers))
                 while b"\r\n\r\n" not in received and (more := connection.recv(65536)):
                     received += more
         except OSError:
             return Answer(None)
         if b"\r\n\r\n" not in received:
             return Answer(None)
-        status, *headers = received.decode("latin-1").partition("\r\n\r\n")[0].split("\r\n")
-        target = next((line[10:] for line in headers if line.lower().startswith("x-target: ")), None)
-        return Answer(int(status.split()[1]), target)
+        status, *lines = received.decode("latin-1").partition("\r\n\r\n")[0].split("\r\n")
+        found = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        service = self._services.get(found.get("x-address", "")) if ask.visits else None
+        return Answer(int(status.split()[1]), found.get("x-target"), service)
 
     def apply(self, case: Case) -> None:
         """Have Consul hold these entries and no other rules; return when every Envoy serves them."""
@@ -95,18 +101,28 @@ class Lab:
         marker = f"round-{self._round}"
         wanted = {(entry.kind, entry.name): entry for entry in (NO_MESH_ENTRY, *case.entries)}
         anywhere = wanted.pop((Kind.SERVICE_INTENTIONS, "*"), ANYWHERE)
+        entrance, marks = entrance_entries(case.entries, marker)
+        wanted |= {(entry.kind, entry.name): entry for entry in entrance}
         for kind, name in self._held.keys() - wanted.keys():
-            if kind == Kind.SERVICE_INTENTIONS and name != "*":
+            if kind in {Kind.SERVICE_INTENTIONS, Kind.HTTP_ROUTE} and name != "*":
                 self._consul.call("DELETE", f"/config/{kind}/{name}")
                 del self._held[kind, name]
         for entry in wanted.values():
             self._put(entry)
         sources = [*anywhere.body["Sources"], {"Name": marker, "Action": "allow"}]
-        self._put(Entry(anywhere.kind, "*", {"Sources": sources}))
+        self._put(Entry(anywhere.kind, "*", {**anywhere.body, "Sources": sources}))
         normalization = wanted[Kind.MESH, "mesh"].body["HTTP"]["Incoming"]["RequestNormalization"]
         for name in PROTOCOLS:
             self._wait(name, marker, normalization)
+        eventually(lambda: self._routes_by(marks), f"the gateway does not take its routes: {self._held}", PATIENCE)
+        hostname = entrance[0].body["Listeners"][0].get("Hostname", "any").replace("*", "any")
+        for name in HTTP_SERVICES:
+            self.ask(Ask(VISITOR, name, "GET", lab_path(name), (("Host", hostname),)))
         self._served = case.entries
+
+    def _routes_by(self, marks: set[str]) -> bool:
+        dump = self._admins[GATEWAY].get("/config_dump?resource=dynamic_route_configs")
+        return dump.is_success and marks_served(dump.json()) == marks  # without a listener there are no routes
 
     def _put(self, entry: Entry) -> None:
         key = entry.kind, entry.name
@@ -166,7 +182,8 @@ def a_lab(folder: Path) -> Iterator[Lab]:
     programs = {name: found.path for name in ("consul", "envoy", "fortio") if (found := tools.find(name))}
     mesh = Mesh(layout, application(), programs)
     try:
-        mesh.start(lambda _: None)
+        with patch("posture.local.envoy.DRAIN_SECONDS", 0):
+            mesh.start(lambda _: None)
         mesh.wait_healthy(lambda _: None)
         with ExitStack() as open_until_the_end:
             consul = open_until_the_end.enter_context(Consul(layout.consul_address, mesh.operator_token()))
@@ -179,7 +196,8 @@ def a_lab(folder: Path) -> Iterator[Lab]:
 def admin_clients(layout: Layout, mesh: Mesh) -> Iterable[tuple[str, httpx.Client]]:
     """A client of each sidecar's admin API; through the folder's descriptor, for a socket's path may not be long."""
     folder = os.open(layout.envoy, os.O_PATH | os.O_DIRECTORY)
-    for instance in mesh.instances:
-        path = f"/proc/self/fd/{folder}/{layout.admin_socket(instance.name).name}"
+    names = {**{instance.service: instance.name for instance in mesh.instances}, GATEWAY: mesh.gateway}
+    for service, name in names.items():
+        path = f"/proc/self/fd/{folder}/{layout.admin_socket(name).name}"
         transport = httpx.HTTPTransport(uds=path, verify=False)
-        yield instance.service, httpx.Client(transport=transport, base_url="http://envoy", timeout=5)
+        yield service, httpx.Client(transport=transport, base_url="http://envoy", timeout=5)

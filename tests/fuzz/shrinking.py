@@ -26,7 +26,7 @@ def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
         try:
             if fails(Case.from_json(found)):
                 least, tried = found, iter(_smaller(found))
-        except (KeyError, TypeError, ValueError, MeshError):  # left out what has to be there
+        except (AssertionError, LookupError, TypeError, ValueError, MeshError):  # left out what has to be there
             continue
     return Case.from_json(least)
 

@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from posture.local import tools
+from posture.local.certificate import ensure_certificate
 from tests.kubernetes.consul_k8s import consul_k8s as stand_in_for_consul_k8s
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.node import node as stand_in_for_node
+from tests.kubernetes.pulumi_stack import Stack, make_stack
+from tests.kubernetes.stacks import ClusterStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.conftest import Project
+
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+GATEWAY_CLASS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: consul}
+spec: {controllerName: consul.hashicorp.com/gateway-controller}
+"""
 CRDS = Path(__file__).parents[3] / "shared" / "consul-k8s-2.0.3" / "crds"
 
 
@@ -67,3 +78,39 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.kubectl("create", "namespace", name)
     yield name
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def stack(tmp_path: Path, pulumi: Path, control_plane: ControlPlane, namespace: str) -> Iterator[Stack]:
+    """A Pulumi project that declares objects in that namespace, as an administrator."""
+    provider = {"kubeconfig": str(control_plane.kubeconfig), "context": control_plane.context, "namespace": namespace}
+    made = make_stack(tmp_path, pulumi, provider)
+    yield made
+    made.declare()
+    made.up()
+
+
+@pytest.fixture(scope="session")
+def page_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for `localhost` and its key, as files."""
+    folder = tmp_path_factory.mktemp("certificate")
+    pair = folder / "certificate.pem", folder / "key.pem"
+    ensure_certificate(*pair)
+    return pair
+
+
+@pytest.fixture(scope="module")
+def cluster_stack(
+    control_plane: ControlPlane, project: Project, page_certificate: tuple[Path, Path]
+) -> Iterator[ClusterStack]:
+    """A stack in a cluster where Consul is said to be there already; what its controllers and a node do is done."""
+    certificate, key = page_certificate
+    for namespace in ("consul", "certificates"):
+        control_plane.kubectl("create", "namespace", namespace)
+    secret = ("--cert", str(certificate), "--key", str(key), "--namespace=certificates")
+    control_plane.kubectl("create", "secret", "tls", "page-tls", *secret)
+    control_plane.kubectl("apply", "--filename=-", given=GATEWAY_CLASS)
+    with stand_in_for_consul_k8s(control_plane), stand_in_for_node(control_plane):
+        yield ClusterStack(project, control_plane, "prod")
+        for namespace in ("consul", "certificates", "bookinfo"):
+            control_plane.kubectl("delete", "namespace", namespace, "--ignore-not-found")

@@ -76,6 +76,9 @@ def test_no_attempt_gets_past_a_shipped_posture(live: LiveStack, posture: str) -
     assert by_outcome(findings, Outcome.NOT_MEASURED) == {}
     destinations = {name.partition(":")[0].rpartition("→")[2].strip() for name in findings}
     assert destinations == set(live.application.services)
+    over_http2 = [finding.observed for name, finding in findings.items() if name.endswith("over HTTP/2")]
+    assert over_http2
+    assert all("denied by rule" in observed for observed in over_http2), "it is spoken, and the rules hold"
 
 
 def test_a_mesh_that_does_not_normalise_is_found_out(live: LiveStack) -> None:
@@ -87,11 +90,14 @@ def test_a_mesh_that_does_not_normalise_is_found_out(live: LiveStack) -> None:
         "productpage → details: escaped slashes",
         "productpage → reviews: dot segments",
         "reviews → ratings: escaped slashes",
+        "productpage → details: over HTTP/2",
     } <= failing.keys()
     assert (
-        "GET /details/../outside at details-v1: answered, 404; the model: denied"
+        "answered (404) where the model denies at details-v1: GET /details/../outside, "
         in (failing["productpage → details: dot segments"])
     )
+    three = "at reviews-v1, reviews-v2, reviews-v3: GET /reviews/../outside, "
+    assert three in failing["productpage → reviews: dot segments"], "said once for all instances"
     assert not [name for name in failing if name.startswith("fortio")], "who has no grant gets in by no path"
     assert by_outcome(tried(live), Outcome.FAILS) == {}
 
@@ -101,7 +107,8 @@ def test_a_mesh_that_takes_escaped_slashes_is_found_out(live: LiveStack) -> None
     with normalization(live, {"MergeSlashes": True, "HeadersWithUnderscoresAction": "REJECT_REQUEST"}):
         failing = by_outcome(tried(live), Outcome.FAILS)
     limited = "productpage → details", "productpage → reviews", "reviews → ratings"
-    assert failing.keys() == {f"{pair}: escaped slashes" for pair in (*limited, "visitor → gateway → productpage")}
+    pairs = (*limited, "visitor → gateway → productpage")
+    assert failing.keys() == {f"{pair}: {family}" for pair in pairs for family in ("escaped slashes", "over HTTP/2")}
 
 
 def test_nothing_is_claimed_where_others_hold_all_connections(live: LiveStack) -> None:
@@ -121,4 +128,5 @@ def test_nothing_is_claimed_where_others_hold_all_connections(live: LiveStack) -
             if "details → productpage" in finding.name
         ]
     assert [finding.outcome for finding in found] == [Outcome.NOT_MEASURED]
-    assert found[0].observed.startswith("productpage-v1: closed")
+    assert found[0].observed.startswith("closed")
+    assert " at productpage-v1: GET " in found[0].observed

@@ -8,6 +8,7 @@ import pytest
 
 from posture.model.access import Access, Arrival
 from posture.model.entries import Entry, Kind
+from posture.model.routes import Passage
 
 LISTENERS = [
     {"Name": "l", "Port": 8443, "Protocol": "http", "Hostname": "shop.test"},
@@ -194,6 +195,34 @@ def test_a_rewritten_path_is_what_the_sidecar_judges() -> None:
     rules = Entry(Kind.SERVICE_INTENTIONS, "d1", {"Sources": [{"Name": "gw", "Permissions": [allow]}]})
     judged = Access([*entries, rules])
     assert [status(judged, path) for path in ("/a", "/a/c", "/ax")] == [200, 200, 200]
+
+
+REWRITTEN = [
+    # measured: a rewrite to / swallows the slash after a prefix, and leaves exact paths as they are
+    (at("prefix", "/a"), "/", {"/a//b?c=/": "//b?c=/", "/a/b": "/b", "/ab": "/b", "/a": "/"}),
+    (at("exact", "/a/b"), "/", {"/a/b": "/a/b"}),
+    (at("exact", "/a/b"), "/c", {"/a/b?x": "/c?x"}),
+    (at("regex", "/a.*"), "/c", {"/a/b?x": "/c?x"}),
+    (at("regex", "/a.*"), "/", {"/a/b": "/a/b"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("match", "rewrite", "sent", "target"),
+    [(match, rewrite, sent, target) for match, rewrite, targets in REWRITTEN for sent, target in targets.items()],
+)
+def test_a_rewritten_path_is(match: dict[str, Any], rewrite: str, sent: str, target: str) -> None:
+    passage = access([(match, "d1")], URLRewrite={"Path": rewrite})._routes.pass_on(Arrival("gw", path=sent))
+    assert isinstance(passage, Passage)
+    assert passage.path == target
+
+
+def test_a_route_removes_then_adds_to_a_header_or_sets_it() -> None:
+    changes = [{"Add": {"X-A": "2"}, "Set": {"X-B": "2"}, "Remove": ["X-C"]}]
+    sent = Arrival("gw", path="/", headers={"x-a": "1", "x-b": "1", "x-c": "1"})
+    passage = access([(at("prefix", "/"), "d1")], Headers=changes)._routes.pass_on(sent)
+    assert isinstance(passage, Passage)
+    assert {name: value for name, value in passage.headers.items() if name != "host"} == {"x-a": "1,2", "x-b": "2"}
 
 
 @pytest.mark.parametrize("listener", ["none", ""])

@@ -144,7 +144,8 @@ def test_custom_resources_are_awaited_and_services_are_not(declared: Declared) -
         return declared.inputs(name)["metadata"].get("annotations", {})
 
     for name in ("ServiceIntentions/details", "ServiceDefaults/details", "Mesh/mesh", "Gateway/gateway"):
-        assert annotations(name) == {"pulumi.com/waitFor": "condition=Synced"}, name
+        expected = {"pulumi.com/waitFor": "condition=Synced", "pulumi.com/patchForce": "true"}
+        assert annotations(name) == expected, name
     assert annotations("Service/details") == {"pulumi.com/skipAwait": "true"}
     assert annotations("Deployment/details-v1") == {}
 

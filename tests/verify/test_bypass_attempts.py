@@ -4,7 +4,7 @@ import pytest
 
 from posture.model.access import Access, Request
 from posture.model.entries import Entry, Kind
-from posture.verify.disguises import PLAINLY, Disguise, disguises
+from posture.verify.disguises import PLAINLY, Disguise, disguises, in_http2
 from posture.verify.grounds import Ground, Plain
 from posture.verify.smuggling import smuggles
 
@@ -131,3 +131,20 @@ def test_lengths_and_chunks_are_those_that_each_reader_believes() -> None:
         b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n%b" % (len(size), size + inner) in by_words["TE.CL"]
     )
     assert b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n%b" % (len(inner), inner) in by_words["two CL, 0 first"]
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "method", "said"),
+    [
+        ("/x/..%2fy?a", (("Host", "h"), ("X-K", "v")), "GET", True),
+        ("http://h/x", (("Host", "h"),), "GET", False),
+        ("/x y", (("Host", "h"),), "GET", False),
+        ("/x", (("Host", "h"), ("Host", "i")), "GET", False),
+        ("/x", (), "GET", False),
+        ("/x", (("Host", "h"),), "get", False),
+    ],
+)
+def test_http2_says_what_has_one_authority_and_a_path(
+    target: str, headers: tuple[tuple[str, str], ...], method: str, *, said: bool
+) -> None:
+    assert in_http2(Disguise("any", method, target, headers)) is said

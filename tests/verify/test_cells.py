@@ -208,17 +208,6 @@ def test_an_arrival_that_is_led_to_another_service_says_so(mesh: ToldMesh) -> No
     assert (cell.outcome, cell.observed) == (Outcome.HOLDS, "200, from productpage")
 
 
-def test_a_tcp_service_is_not_measured() -> None:
-    application = load_application(ROOT / "apps" / "bookinfo.yaml")
-    tcp = application.services["ratings"].model_copy(update={"protocol": "tcp"})
-    application = application.model_copy(update={"services": {**application.services, "ratings": tcp}})
-    mesh = mesh_under("deny-all", application)
-    cells = observed(mesh)
-    [finding] = unmeasured_findings(cells)
-    assert (finding.name, finding.outcome) == ("ratings", Outcome.NOT_MEASURED)
-    assert not any(isinstance(each, Request) and each.destination == "ratings" for each in mesh.asked)
-
-
 def test_settle_tells_what_differs_from_what_could_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
     mesh = mesh_under("rate-limited")

@@ -1,4 +1,4 @@
-"""Stand-ins for the Pulumi plugins that can't be built from a registry: the Python language host, the consul provider.
+"""Stand-ins for the Pulumi plugins that can't be built from a registry: a language host and two providers.
 
 The engine starts a plugin as an executable of a fixed name and talks gRPC with it. `locate` decides which of
 them are needed, so an official plugin always wins; the other modules are started by the engine, never imported

@@ -1,4 +1,4 @@
-"""Starts one stand-in: `python -m posture.local.plugins language|consul ENGINE`. The engine does, through a shim."""
+"""Starts a stand-in, as the engine does through a shim: `python -m posture.local.plugins consul ENGINE`."""
 
 import sys
 
@@ -11,7 +11,11 @@ if __name__ == "__main__":
         from posture.local.plugins import language_host
 
         language_host.main()
-    else:
+    elif stand_in == "consul":
         from posture.local.plugins import consul_provider
 
         consul_provider.main()
+    else:
+        from posture.local.plugins import kubernetes_provider
+
+        kubernetes_provider.main()

@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CONSUL_VERSION", "plugin_path"]
+__all__ = ["CONSUL_VERSION", "KUBERNETES_VERSION", "plugin_path"]
 
 CONSUL_VERSION = "3.15.2"
 """The official consul plugin that the stand-in stands for, and the `pulumi-consul` SDK's own version."""
 
-_LANGUAGE, _CONSUL = "pulumi-language-python", "pulumi-resource-consul"
+KUBERNETES_VERSION = "4.34.2"
+"""The official kubernetes plugin that the stand-in stands for, and the `pulumi-kubernetes` SDK's own version."""
+
+_LANGUAGE = "pulumi-language-python"
+_VERSIONS = {"consul": CONSUL_VERSION, "kubernetes": KUBERNETES_VERSION}
 _MARK = b"posture.local.plugins"  # a stand-in of another stack may be on PATH; its directory goes with that stack
-_STAND_INS = {_LANGUAGE: "language", _CONSUL: "consul"}
+_STAND_INS = {_LANGUAGE: "language", **{f"pulumi-resource-{package}": package for package in _VERSIONS}}
 
 
 def plugin_path(shims: Path, *, environment: Mapping[str, str]) -> list[Path]:
@@ -62,7 +66,8 @@ def _is_official(name: str, environment: Mapping[str, str]) -> bool:
         pulumi = next((entry / "pulumi" for entry in path if _runs(entry / "pulumi")), None)
         return pulumi is not None and _runs(pulumi.resolve().with_name(name))
     home = environment.get("PULUMI_HOME") or Path(environment.get("HOME") or Path.home(), ".pulumi")
-    return _runs(Path(home, "plugins", f"resource-consul-v{CONSUL_VERSION}", name))
+    package = _STAND_INS[name]
+    return _runs(Path(home, "plugins", f"resource-{package}-v{_VERSIONS[package]}", name))
 
 
 def _runs(file: Path) -> bool:

@@ -13,29 +13,63 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]  # it has no types
+from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import provider_pb2_grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pulumi.provider.experimental.provider import Provider
 
-__all__ = ["Failure", "serve"]
+__all__ = ["Failure", "Unfinished", "serve", "warn"]
 
 
 class Failure(Exception):  # noqa: N818 - what a provider answers with, not only an error of ours
     """What a provider could not do, in one line that the engine prints beside the resource."""
 
 
+class Unfinished(Failure):
+    """A resource that is there but not as it should be; the engine keeps it, and the next run goes on with it.
+
+    Args:
+        message: What is wrong.
+        resource_id: The resource's id.
+        state: The resource as it is.
+        inputs: Its inputs, if they are not those that were asked for.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        resource_id: str,
+        state: dict[str, PropertyValue],
+        inputs: dict[str, PropertyValue] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.resource_id = resource_id
+        self.state = state
+        self.inputs = inputs
+
+
 def serve(provider: Provider, version: str) -> None:
     """Serve `provider` on a free port of 127.0.0.1, printed to stdout as the engine expects, until interrupted."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(ProviderServicer(sys.argv[1:], version, provider, engine_address=_engine())))
+
+
+async def warn(urn: str, message: str) -> None:
+    """Have the engine show a warning beside a resource."""
+    async with grpc.aio.insecure_channel(_engine()) as channel:
+        request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn)
+        await engine_pb2_grpc.EngineStub(channel).Log(request)
+
+
+def _engine() -> str:
     parser = argparse.ArgumentParser(description="A Pulumi provider plugin; the engine starts it.")
     parser.add_argument("engine", help="address of the engine")
-    known, _ = parser.parse_known_args()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(ProviderServicer(sys.argv[1:], version, provider, engine_address=known.engine)))
+    return str(parser.parse_known_args()[0].engine)
 
 
 async def _serve(servicer: ProviderServicer) -> None:
@@ -60,9 +94,24 @@ class _FailuresInOneLine(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         async def answer(request: Any, context: Any) -> Any:  # noqa: ANN401 - as above
             try:
                 return await handler.unary_unary(request, context)
+            except Unfinished as failure:
+                await context.abort(grpc.StatusCode.UNKNOWN, str(failure), _details(failure))
             except Failure as failure:
                 await context.abort(grpc.StatusCode.UNKNOWN, str(failure))
             except NotImplementedError as failure:
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(failure))
 
         return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+
+
+def _details(failure: Unfinished) -> tuple[tuple[str, bytes], ...]:
+    """Return the trailing metadata in which the engine looks for a resource that is not finished."""
+    detail = provider_pb2.ErrorResourceInitFailed(
+        id=failure.resource_id,
+        properties=PropertyValue.marshal_map(failure.state),
+        reasons=[str(failure)],
+        inputs=None if failure.inputs is None else PropertyValue.marshal_map(failure.inputs),
+    )
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(failure))
+    status.details.add().Pack(detail)
+    return (("grpc-status-details-bin", status.SerializeToString()),)

@@ -6,7 +6,7 @@ must be the same (consul-k8s, `connect-inject`). A pod gets nothing that it does
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -111,6 +111,7 @@ def _workload(placement: Placement, name: str, port: int, protocol: str, pods: I
 
 def _deployment(placement: Placement, pod: _Pod) -> Manifest:
     metadata = placement.metadata(f"{pod.service}-{pod.version}" if pod.version else pod.service)
+    writable = pod.container.writable
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -136,7 +137,7 @@ def _deployment(placement: Placement, pod: _Pod) -> Manifest:
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
                     "containers": [_pod_container(pod)],
-                    "volumes": [{"name": _volume(folder), "emptyDir": {}} for folder in pod.container.writable],
+                    **_given("volumes", [{"name": _volume(folder), "emptyDir": {}} for folder in writable]),
                 },
             },
         },
@@ -150,9 +151,9 @@ def _pod_container(pod: _Pod) -> Manifest:
     return {
         "name": pod.service,
         "image": pod.image,
-        **({"args": list(own.arguments)} if own.arguments else {}),
+        **_given("args", list(own.arguments)),
         "ports": [{"containerPort": pod.port, "protocol": "TCP"}],
-        "env": [{"name": key, "value": value} for key, value in own.environment.items()],
+        **_given("env", [{"name": key, "value": value} for key, value in own.environment.items()]),
         "resources": {
             "requests": {"cpu": "50m", "memory": "128Mi"},
             "limits": {"cpu": "500m", "memory": "512Mi"},
@@ -163,9 +164,14 @@ def _pod_container(pod: _Pod) -> Manifest:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": _volume(folder), "mountPath": folder} for folder in own.writable],
+        **_given("volumeMounts", [{"name": _volume(folder), "mountPath": folder} for folder in own.writable]),
     }
 
 
 def _volume(folder: str) -> str:
     return folder.strip("/").replace("/", "-").lower()
+
+
+def _given(key: str, items: list[Any]) -> Manifest:
+    """A list under its key, or nothing: the API server keeps no empty ones."""
+    return {key: items} if items else {}
