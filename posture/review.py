@@ -79,8 +79,9 @@ def _of_base(base: Base, name: str) -> tuple[str, tuple[Entry, ...]]:
     """The posture of a stack in a base; nothing where the stack isn't in it."""
     if not (base.project / f"Pulumi.{name}.yaml").exists():
         return "nothing", ()
-    application, posture = read_settings(base.project, name).load(base.project)
-    return posture.name, compile_entries(application, posture)
+    settings = read_settings(base.project, name)
+    application, posture = settings.load(base.project)
+    return posture.name, compile_entries(application, posture, settings.proxies)
 
 
 def _read(plan: Plan, *, after: bool) -> Iterable[Resource]:

@@ -120,7 +120,8 @@ def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
 def stack_resources(settings: Settings, application: Application, posture: Posture, stack: str) -> Iterator[Resource]:
     """The resources that the program declares for a stack, as far as they are known without the engine."""
     if settings.target == "local":
-        yield from (of_config_entry(each.kind, each.name, each.body) for each in compile_entries(application, posture))
+        entries = compile_entries(application, posture, settings.proxies)
+        yield from (of_config_entry(each.kind, each.name, each.body) for each in entries)
         return
     if settings.consul_is_ours:
         values = chart_values(settings, settings.placement(stack, application).namespace)

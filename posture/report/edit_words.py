@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from posture.model.difference import Edit
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Said", "said"]
+    from posture.model.difference import Edit
 
-_LIMIT = "MaxInboundConnections"
+__all__ = ["Said", "of_a_limit", "said"]
+
+_EXTENSIONS = "EnvoyExtensions"
+_OF_OVERRIDES = {"Name", "Peer", "MeshGateway", "Limits", "PassiveHealthCheck"}
 _TLS = {"TLSv1_0": "TLS 1.0", "TLSv1_1": "TLS 1.1", "TLSv1_2": "TLS 1.2", "TLSv1_3": "TLS 1.3"}
 _PATHS = {
     "MergeSlashes": (True, "slashes that follow each other are merged"),
@@ -32,34 +33,51 @@ def said(edit: Edit) -> Said | None:
     """The edit in words; None for one that needs none, or whose meaning is in the calls."""
     if not edit.field:
         return _whole(edit)
+    if edit.field.startswith(_EXTENSIONS):
+        return _extensions(edit)
     say = _SAYING.get(edit.field.rpartition(".")[2])
     return say(edit) if say else None
 
 
+def of_a_limit(edit: Edit) -> bool:
+    """Whether an edit is nothing but a change of limits, which a difference has in words of its own."""
+    if edit.field == _EXTENSIONS:
+        return all(map(_is_limiter, {**(edit.before or {}), **(edit.after or {})}.values()))
+    if edit.field.startswith(_EXTENSIONS):
+        return edit.field.endswith(".Script.limits") or all(map(_is_limiter, filter(None, (edit.before, edit.after))))
+    if edit.field.startswith("UpstreamConfig"):
+        return all(map(_limits_upstreams, filter(None, (edit.before, edit.after))))
+    return edit.field.startswith(("MaxInboundConnections", "RateLimits"))
+
+
+def _limits_upstreams(config: object) -> bool:
+    """Whether it is overrides that limit and nothing else: all of `UpstreamConfig`, or the list that is in it."""
+    if isinstance(config, dict):
+        return config.keys() == {"Overrides"} and _limits_upstreams(config["Overrides"])
+    return isinstance(config, list) and all(each.keys() <= _OF_OVERRIDES for each in config)
+
+
 def _whole(edit: Edit) -> Said | None:
     """An entry that comes or goes as a whole."""
-    kind = edit.entry.partition("/")[0]
-    then, now = (body if isinstance(body, dict) else {} for body in (edit.before, edit.after))
-    limits = then.get(_LIMIT), now.get(_LIMIT)
-    if kind == "service-defaults" and any(limits):
-        return _limit(Edit(edit.entry, _LIMIT, *limits))
-    if kind == "mesh" and not now:
+    if edit.entry.startswith("mesh/") and not edit.after:
         return Said("nothing normalises paths or sets a floor for TLS any more", loosens=True)
     return None
 
 
-def _limit(edit: Edit) -> Said:
-    name, before, after = _name(edit), edit.before, edit.after
-    if not after:
-        return Said(f"{name} takes any number of connections; the limit was {before}", loosens=True)
-    if not before:
-        return Said(f"{name} takes {after} connections at once; there was no limit", loosens=False)
-    return Said(f"{name} takes {after} connections at once; the limit was {before}", loosens=after > before)
+def _extensions(edit: Edit) -> Said | None:
+    """Extensions that go; a rate limiter that goes is said of its limits."""
+    name = edit.field.removeprefix(_EXTENSIONS).removeprefix(".")
+    if edit.after or "." in name:
+        return None
+    gone = {name: edit.before} if name else edit.before
+    names = [name for name, extension in gone.items() if not _is_limiter(extension)]
+    return Said(f"{_name(edit)} loses {', '.join(names)}", loosens=True) if names else None
 
 
-def _extensions(edit: Edit) -> Said:
-    what = "has a limiter no more" if not edit.after else "gets another limiter" if edit.before else "gets a limiter"
-    return Said(f"{_name(edit)} {what}", loosens=not edit.after)
+def _is_limiter(extension: object) -> bool:
+    """Whether it is an extension whose program was read as that of a rate limiter."""
+    arguments = extension.get("Arguments") if isinstance(extension, dict) else None
+    return isinstance(arguments, dict) and isinstance(arguments.get("Script"), dict)
 
 
 def _mutual_tls(edit: Edit) -> Said:
@@ -89,8 +107,6 @@ def _name(edit: Edit) -> str:
 
 
 _SAYING: Mapping[str, Callable[[Edit], Said]] = {
-    _LIMIT: _limit,
-    "EnvoyExtensions": _extensions,
     "MutualTLSMode": _mutual_tls,
     "TLSMinVersion": _floor,
     "MinVersion": _floor,

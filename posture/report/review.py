@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from policies.rule import Level
-from posture.report.edit_words import Said, said
+from posture.report.edit_words import Said, of_a_limit, said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policies.judging import Finding
     from policies.rule import Rule
-    from posture.model.difference import Difference
+    from posture.model.difference import Difference, Edit
     from posture.model.matrix import Matrix
 
 __all__ = ["DEPLOYED", "Failure", "Found", "Review"]
@@ -64,8 +64,19 @@ class Review:
     @property
     def said(self) -> list[Said]:
         """Changes of limits, TLS and paths in words, those that loosen first."""
-        words = [each for edit in self.difference.edits if (each := said(edit))]
-        return sorted(words, key=lambda each: not each.loosens)
+        limits = [Said(each.words, each.loosens) for each in self.difference.limits]
+        others = [each for edit in self.difference.edits if (each := said(edit))]
+        return sorted([*limits, *others], key=lambda each: not each.loosens)
+
+    @property
+    def unsaid(self) -> list[Edit]:
+        """The edits that are in none of those words."""
+        limited = {f"service-defaults/{each.service}" for each in self.difference.limits}
+        return [
+            edit
+            for edit in self.difference.edits
+            if said(edit) is None and not (edit.entry in limited and of_a_limit(edit))
+        ]
 
     @property
     def widens(self) -> bool:

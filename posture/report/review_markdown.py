@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from posture.report.edit_words import said
 from posture.report.markdown import code, plain, row
 from posture.report.mesh_mermaid import mesh_mermaid
 from posture.report.review import Failure, Review
@@ -109,8 +108,7 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
     yield from _folded("same answer, other rule", ("call", "request", "before", "after"), others, detail)
     fields = [
         (code(edit.entry), code(edit.field), code(json.dumps(edit.before)), code(json.dumps(edit.after)))
-        for edit in difference.edits
-        if said(edit) is None
+        for edit in review.unsaid
     ]
     yield from _folded("edited fields", ("entry", "field", "before", "after"), fields, detail)
     picture = mesh_mermaid(review.matrix, difference) if detail.picture else None

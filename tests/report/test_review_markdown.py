@@ -18,8 +18,9 @@ from posture.model.access import Access
 from posture.model.application import Application, Call, Gateway, Route, Service, load_application
 from posture.model.difference import compare
 from posture.model.entries import compile_entries
+from posture.model.limits import Limit
 from posture.model.matrix import matrix
-from posture.model.posture import Grant, Limits, Permission, Posture, load_posture
+from posture.model.posture import Grant, Permission, Posture, load_posture
 from posture.report.review import Failure, Found, Review
 from posture.report.review_markdown import LIMIT, MARKER, review_markdown
 
@@ -112,7 +113,7 @@ def violation() -> list[Review | Failure]:
         grant.model_copy(update={"permissions": (careless,)}) if grant.destination == "ratings" else grant
         for grant in old.grants
     )
-    new = old.model_copy(update={"grants": grants, "limits": {"productpage": Limits(max_inbound_connections=5)}})
+    new = old.model_copy(update={"grants": grants, "limits": {"productpage": Limit(max_inbound_connections=5)}})
     noted = Suppression(
         "CP203", "service-intentions/details", "moved in *March* | <b>", date(9999, 12, 31), "suppressions.yaml:2"
     )
@@ -233,8 +234,10 @@ def test_what_opens_comes_before_all_else(comments: dict[str, str]) -> None:
 
 def test_a_widened_path_and_a_removed_limit_are_said_in_words(comments: dict[str, str]) -> None:
     assert "**wider path**" in comments["widened-path"]
-    assert "- ⚠️ productpage takes any number of connections; the limit was 1" in comments["removed-limit"]
-    assert "opens nothing, ⚠️ loosens 1 protection" in comments["removed-limit"]
+    text = comments["removed-limit"]
+    assert "- ⚠️ productpage: unlimited per caller, was 20/s per caller, burst 40" in text
+    assert "opens nothing, ⚠️ loosens 4 protections" in text
+    assert "edited fields" not in text, "what is said in words isn't shown again"
 
 
 def test_a_refusal_is_in_the_verdict_and_a_suppression_is_shown(comments: dict[str, str]) -> None:
