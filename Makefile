@@ -28,6 +28,7 @@ lint: .venv/installed ## Formatting, lint and types alone
 	$(BIN)/mypy
 
 bench: .venv/installed ## Measure against the floor of the same run; writes docs/performance.md
+	@$(BIN)/posture tools --install --for-tests
 	$(BIN)/python -m tests.bench.run
 
 fuzz: .venv/installed ## Hold the model against real Envoys: FUZZ_MINUTES (10), FUZZ_SEED

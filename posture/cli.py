@@ -14,6 +14,8 @@ from rich.console import Console
 from posture.commands.access import diff, explain_command, matrix
 from posture.commands.manifests import manifests
 from posture.commands.opening import open_stack
+from posture.commands.policy import policy
+from posture.commands.preview import preview
 from posture.commands.verify import verify
 from posture.errors import InputError
 from posture.local import tools
@@ -133,7 +135,7 @@ def schema(shape: str) -> None:
     click.echo(schema_of(shape))
 
 
-for command in (matrix, explain_command, diff, manifests, verify):
+for command in (matrix, explain_command, diff, manifests, policy, preview, verify):
     posture.add_command(command)
 
 

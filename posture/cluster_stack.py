@@ -157,6 +157,8 @@ class ClusterStack(Stack):
     def down(self, report: Callable[[str], None]) -> None:
         """Delete all that the stack has in the cluster, and its state where that is below `.posture/`.
 
+        The passphrase stays where the configuration has a secret that only it opens.
+
         Raises:
             InputError: Somebody else's custom resources would be left without the controller that can delete them.
             EngineError: The engine did not complete the deletion.
@@ -166,9 +168,15 @@ class ClusterStack(Stack):
         engine = self.engine()
         engine.prepare()
         report(f"deleting what the stack has in the cluster of context {self.settings.kube_context}")
+        if not self.settings.gateway_key:
+            engine.forget_salt(self.project, self.name, self.layout.pulumi_state)  # which the state still tells
         engine.destroy()
-        engine.forget_salt(self.project, self.name, self.layout.pulumi_state)
-        shutil.rmtree(self.layout.state, ignore_errors=True)
+        if self.settings.gateway_key and self.layout.passphrase.exists():
+            report(f"keeping {self.layout.passphrase}: it opens the secrets of Pulumi.{self.name}.yaml")
+            for each in set(self.layout.state.iterdir()) - {self.layout.passphrase}:
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
+        else:
+            shutil.rmtree(self.layout.state, ignore_errors=True)
 
     def status(self) -> ClusterStatus:
         """Which Deployments are available."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import pytest
 import tenacity
@@ -65,6 +65,17 @@ class Project:
     folder: Path
     environment: Mapping[str, str]
 
+    @classmethod
+    def copied(cls, folder: Path) -> Self:
+        """Copy it into an empty folder."""
+        for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
+            shutil.copy(ROOT / name, folder)
+        for name in ("apps", "stacks"):
+            shutil.copytree(ROOT / name, folder / name)
+        (folder / ".venv").symlink_to(Path(sys.prefix))
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "CONSUL_"))}
+        return cls(folder, {**environment, "PULUMI_HOME": str(folder / "pulumi-home")})
+
     def posture(self, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run the command as a user would; its exit code must be `check`, unless that is None."""
         return self.run(str(Path(sys.executable).parent / "posture"), *arguments, check=check)
@@ -111,11 +122,4 @@ def consul() -> Path:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("apps", "stacks"):
-        shutil.copytree(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(Path(sys.prefix))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "CONSUL_"))}
-    return Project(folder, {**environment, "PULUMI_HOME": str(folder / "pulumi-home")})
+    return Project.copied(tmp_path_factory.mktemp("project"))

@@ -42,6 +42,14 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     assert not {file: rooms for file, rooms in wrong.items() if rooms}
 
 
+def test_policies_import_the_model_and_only_their_way_into_the_engine_imports_pulumi() -> None:
+    files = list((ROOT / "policies").rglob("*.py"))
+    assert len(files) > 40
+    for file in files:
+        assert rooms_imported(file) <= {"errors", "model"}
+        assert ("pulumi_policy" in file.read_text()) == (file.name in {"__main__.py", "engine.py"})
+
+
 def test_the_model_knows_neither_pulumi_nor_consul() -> None:
     for file in (ROOT / "posture" / "model").rglob("*.py"):
         assert "import pulumi" not in file.read_text()

@@ -16,8 +16,9 @@ from kubernetes.config.kube_config import KubeConfigLoader, _cleanup_temp_files
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["KubeconfigError", "client_of", "default_files", "named", "read_kubeconfig"]
+__all__ = ["KubeconfigError", "client_of", "default_files", "make_paths_absolute", "named", "read_kubeconfig"]
 
+_SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 _PATHS = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
 _CONNECTIONS = 32  # as many requests as anybody has under way, and more
 
@@ -47,15 +48,22 @@ def read_kubeconfig(files: Iterable[Path]) -> dict[str, Any]:
             raise KubeconfigError(f"{file} can't be read ({error.strerror})") from None
         except (yaml.YAMLError, UnicodeDecodeError):  # its words would quote the text, which may hold a token
             raise KubeconfigError(f"{file} is not YAML") from None
-        for section, inner in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
+        make_paths_absolute(config, file.absolute().parent)
+        for section in _SECTIONS:
             for entry in config.get(section) or ():
-                values = entry.get(inner) or {}
-                values |= {key: str(file.absolute().parent / values[key]) for key in _PATHS & values.keys()}
                 if not named(merged, section, entry.get("name")):
                     merged.setdefault(section, []).append(entry)
         if config.get("current-context"):
             merged.setdefault("current-context", config["current-context"])
     return merged
+
+
+def make_paths_absolute(config: Mapping[str, Any], folder: Path) -> None:
+    """Have the paths in a kubeconfig that are relative begin with a folder."""
+    for section, inner in _SECTIONS.items():
+        for entry in config.get(section) or ():
+            values = (isinstance(entry, dict) and entry.get(inner)) or {}
+            values |= {key: str(folder / values[key]) for key in _PATHS & values.keys()}
 
 
 def named(config: Mapping[str, Any], section: str, name: object) -> dict[str, Any]:

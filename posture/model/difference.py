@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from posture.model.limit_words import change_words
+from posture.model.limit_words import limit_changes
 from posture.model.limiter import limiter_of
 from posture.model.matrix import Cell, matrix, rule_samples, samples
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from posture.model.access import Access
     from posture.model.application import Application
     from posture.model.entries import Entry
+    from posture.model.limit_words import LimitChange
     from posture.model.matrix import Matrix
 
 __all__ = ["Change", "Difference", "Edit", "Risk", "compare", "difference", "matrices"]
@@ -51,7 +52,7 @@ class Edit(NamedTuple):
 class Difference:
     """What opens (widest first), what closes, which answers stay but come from another rule, and every changed field.
 
-    ``limits`` are in words. Fields are compared in full, requests by samples: what no sample shows, such as a condition
+    Fields are compared in full, requests by samples: what no sample shows, such as a condition
     on a header, is among ``edits``.
     """
 
@@ -60,7 +61,7 @@ class Difference:
     opened: tuple[Change, ...]
     closed: tuple[Change, ...]
     changed: tuple[Change, ...]
-    limits: tuple[str, ...]
+    limits: tuple[LimitChange, ...]
     edits: tuple[Edit, ...]
 
     def __bool__(self) -> bool:
@@ -98,7 +99,7 @@ def difference(old: Matrix, new: Matrix) -> Difference:
         tuple(sorted(risky, key=lambda change: order.index(change.risk or Risk.WIDER_PATH))),
         tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed and not cell.allowed),
         tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed == cell.allowed),
-        tuple(change_words(old.access.limits, new.access.limits)),
+        tuple(limit_changes(old.access.limits, new.access.limits)),
         tuple(_edits(old.access, new.access)),
     )
 

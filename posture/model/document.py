@@ -18,12 +18,12 @@ from pydantic.alias_generators import to_camel
 from posture.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["Document", "NamedShape", "Shape", "nearest", "read_document"]
+__all__ = ["Document", "NamedShape", "Shape", "documents_in", "nearest", "read_document", "read_documents"]
 
 Place = tuple[str | int, ...]
 ShapeT = TypeVar("ShapeT", bound="Shape")
@@ -63,7 +63,7 @@ class Document:
 
     def fail(self, message: str, *place: str | int) -> NoReturn:
         """Raise the InputError for the value at this place, or at the nearest place around it."""
-        raise InputError(message, file=self.file, line=self._line(place))
+        raise InputError(message, file=self.file, line=self.line(*place))
 
     def parse(self, shape: type[ShapeT]) -> ShapeT:
         """Check the data against a shape.
@@ -75,10 +75,11 @@ class Document:
             # By way of JSON, because strict validation of Python data would refuse a list where a model has a tuple.
             return shape.model_validate_json(json.dumps(self.data, default=str), by_alias=True, by_name=False)
         except ValidationError as error:
-            first = min(error.errors(), key=lambda detail: (_rank(detail), self._line(_place(detail)) or 0))
+            first = min(error.errors(), key=lambda detail: (_rank(detail), self.line(*_place(detail)) or 0))
             self.fail(_explain(shape, first), *_place(first))
 
-    def _line(self, place: Place) -> int | None:
+    def line(self, *place: str | int) -> int | None:
+        """The line of the value at this place, or of the nearest place around it."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place)
@@ -90,13 +91,52 @@ def read_document(file: Path) -> Document:
     Raises:
         InputError: The file can't be read, isn't YAML, is empty, holds an alias or the same key twice.
     """
+    (document,) = _documents(_text(file), file, lambda loader: [loader.get_single_node()])
+    return document
+
+
+def read_documents(file: Path) -> tuple[Document, ...]:
+    """Read a YAML file that holds any number of mappings, one a document, as Kubernetes' manifests do.
+
+    Raises:
+        InputError: As for one.
+    """
+    return documents_in(_text(file), file)
+
+
+def documents_in(text: str, file: Path) -> tuple[Document, ...]:
+    """The same for text that is at hand; ``file`` is what errors call it.
+
+    Raises:
+        InputError: As for a file.
+    """
+    return _documents(text, file, lambda loader: [node for node in _nodes(loader) if not _is_empty(node)] or [None])
+
+
+def _text(file: Path) -> str:
     try:
-        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"can't be read ({error.strerror}); check the name", file=file) from None
     except UnicodeDecodeError:
         raise InputError("is not UTF-8 text; save it as UTF-8", file=file) from None
+
+
+def _nodes(loader: yaml.SafeLoader) -> Iterator[yaml.Node | None]:
+    while loader.check_node():
+        yield loader.get_node()
+
+
+def _is_empty(node: yaml.Node | None) -> bool:
+    return node is None or (isinstance(node, yaml.ScalarNode) and node.value == "" and not node.style)
+
+
+def _documents(
+    text: str, file: Path, compose: Callable[[yaml.SafeLoader], list[yaml.Node | None]]
+) -> tuple[Document, ...]:
+    try:
+        loader = yaml.SafeLoader(text)
+        nodes = compose(loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         tab = error.problem and "'\\t'" in error.problem
@@ -106,6 +146,10 @@ def read_document(file: Path) -> Document:
         raise InputError(f"is not YAML: {str(error).splitlines()[0]}; mend it", file=file) from None
     except RecursionError:
         raise InputError(_TOO_DEEP, file=file) from None
+    return tuple(_document(loader, node, file) for node in nodes)
+
+
+def _document(loader: yaml.SafeLoader, node: yaml.Node | None, file: Path) -> Document:
     if node is None:
         raise InputError("is empty; write the file's keys, or delete it", file=file, line=1)
     reader = _Reader(loader, file)

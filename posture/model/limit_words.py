@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.rates import rate_words, rates_for, rates_of
 
@@ -11,26 +13,44 @@ if TYPE_CHECKING:
 
     from posture.model.limits import Limit, UpstreamLimits
 
-__all__ = ["change_words", "limit_words", "limits_at", "limits_towards", "slow_words"]
+__all__ = ["LimitChange", "limit_changes", "limit_words", "limits_at", "limits_towards", "slow_words"]
 
 _CONNECTIONS = "connections"
 
 
+class LimitChange(NamedTuple):
+    """A change of what limits a service, in words, and whether more gets through after it."""
+
+    service: str
+    words: str
+    loosens: bool
+
+
+class _Aspect(NamedTuple):
+    """One thing that is limited, in words, and how far: figures that are the looser the higher they are."""
+
+    words: str
+    figures: tuple[float, ...]
+
+
 def limit_words(limit: Limit) -> list[str]:
     """As in "5/s per caller, burst 10"."""
-    return list(_aspects(limit).values())
+    return [aspect.words for aspect in _aspects(limit).values()]
 
 
-def change_words(before: Mapping[str, Limit], after: Mapping[str, Limit]) -> list[str]:
+def limit_changes(before: Mapping[str, Limit], after: Mapping[str, Limit]) -> list[LimitChange]:
     """As in "productpage: 5/s per caller, burst 10, was unlimited"; both are by service."""
     found = []
     for service in dict.fromkeys([*before, *after]):
         old = _aspects(before[service]) if service in before else {}
         new = _aspects(after[service]) if service in after else {}
         for aspect in dict.fromkeys([*old, *new]):
-            if old.get(aspect) != new.get(aspect):
-                now = new.get(aspect, f"unlimited {aspect}")
-                found.append(f"{service}: {now}, was {old.get(aspect, 'unlimited')}")
+            then = old.get(aspect, _Aspect("unlimited", ()))
+            now = new.get(aspect, _Aspect(f"unlimited {aspect}", ()))
+            if then != now:
+                pairs = zip_longest(then.figures, now.figures, fillvalue=math.inf)
+                words = f"{service}: {now.words}, was {then.words}"
+                found.append(LimitChange(service, words, any(higher > figure for figure, higher in pairs)))
     return found
 
 
@@ -41,14 +61,15 @@ def limits_at(service: str, limit: Limit | None, method: str, path: str) -> list
     aspects = _aspects(limit)
     met = [_CONNECTIONS] if limit.max_inbound_connections else []
     return [
-        f"{service}: {aspects[aspect]}" for aspect in (*met, *(aspect for aspect, _ in rates_for(limit, method, path)))
+        f"{service}: {aspects[aspect].words}"
+        for aspect in (*met, *(aspect for aspect, _ in rates_for(limit, method, path)))
     ]
 
 
 def limits_towards(service: str, limit: Limit | None, upstream: str) -> list[str]:
     """Those that a service's own proxy holds its requests back by."""
     given = limit and upstream in (limit.upstreams or {})
-    return [f"{service}: {_aspects(limit)[f'to {upstream}']}"] if limit and given else []
+    return [f"{service}: {_aspects(limit)[f'to {upstream}'].words}"] if limit and given else []
 
 
 def slow_words(limits: Mapping[str, Limit], workers: int) -> list[str]:
@@ -62,16 +83,29 @@ def slow_words(limits: Mapping[str, Limit], workers: int) -> list[str]:
     ]
 
 
-def _aspects(limit: Limit) -> dict[str, str]:
-    """The words of each thing that is limited, by what it is."""
+def _aspects(limit: Limit) -> dict[str, _Aspect]:
+    """Each thing that is limited, by what it is."""
     found = {}
-    if limit.max_inbound_connections:
-        found[_CONNECTIONS] = f"{_count(limit.max_inbound_connections, 'connection')} at once"
+    most = limit.max_inbound_connections
+    if most:
+        found[_CONNECTIONS] = _Aspect(f"{_count(most, 'connection')} at once", (most,))
     for aspect, rate in rates_of(limit):
-        found[aspect] = f"{rate_words(rate)} {aspect}, burst {rate.capacity}"
+        words = f"{rate_words(rate)} {aspect}, burst {rate.capacity}"
+        found[aspect] = _Aspect(words, (rate.requests_per_second, rate.capacity))
     for name, upstream in sorted((limit.upstreams or {}).items()):
-        found[f"to {name}"] = f"to {name} {', '.join(_upstream(upstream))}"
+        found[f"to {name}"] = _Aspect(f"to {name} {', '.join(_upstream(upstream))}", _figures(upstream))
     return found
+
+
+def _figures(upstream: UpstreamLimits) -> tuple[float, ...]:
+    check = upstream.passive_health_check
+    counts = (
+        upstream.max_connections,
+        upstream.max_pending_requests,
+        upstream.max_concurrent_requests,
+        check and check.max_failures,
+    )
+    return tuple(count or math.inf for count in counts)
 
 
 def _upstream(upstream: UpstreamLimits) -> Iterator[str]:

@@ -37,7 +37,7 @@ local LIMITS = {{
 _SERVICE = re.compile(r'^local SERVICE = "([^"]*)"$', re.MULTILINE)
 _WORKERS = re.compile(r"^local WORKERS = (\d+)$", re.MULTILINE)
 _LINE = re.compile(r"^  \{ (.*) \},$", re.MULTILINE)
-_FIELD = re.compile(r'(\w+) = ("(?:[^"\\]|\\.)*"|[\d.]+)')
+_FIELD = re.compile(r'(\w+) = ("(?:[^"\\]|\\.)*"|-?[\d.]+)')
 
 
 class Limiter(NamedTuple):
@@ -70,6 +70,9 @@ def limiter_of(program: str) -> Limiter | None:
     if not service or not workers:
         return None
     lines = _LINE.findall(program.partition("\n}\n")[0])
-    limits = tuple({key: json.loads(value) for key, value in _FIELD.findall(line)} for line in lines)
+    try:
+        limits = tuple({key: json.loads(value) for key, value in _FIELD.findall(line)} for line in lines)
+    except ValueError:
+        return None  # not of JSON's numbers and texts, so not ours
     found = Limiter(service[1], int(workers[1]), limits)
     return found if lua_of(*found) == program else None

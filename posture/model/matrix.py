@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.model.intentions import Decision
 
-__all__ = ["UNKNOWN", "Cell", "Matrix", "Row", "Sample", "matrix", "rule_samples", "samples"]
+__all__ = ["UNKNOWN", "Cell", "Matrix", "Row", "Sample", "declared_calls", "matrix", "rule_samples", "samples"]
 
 UNKNOWN = "unknown"
 """Stands for any identity of the mesh that the application doesn't have."""
@@ -82,7 +82,7 @@ class Matrix:
 def samples(application: Application) -> list[Sample]:
     """The requests to try: those that anyone makes or the gateway routes, another method, and a path outside."""
     by_destination: dict[str, dict[Sample, None]] = {name: {} for name in application.services}
-    for _, sample in _declared(application):
+    for _, sample in declared_calls(application):
         by_destination[sample.destination][sample] = None
     for name, wanted in by_destination.items():
         path = next(iter(wanted)).path if wanted else "/"
@@ -92,8 +92,8 @@ def samples(application: Application) -> list[Sample]:
     return [sample for wanted in by_destination.values() for sample in wanted]
 
 
-def _declared(application: Application) -> Iterator[tuple[str, Sample]]:
-    """The calls by caller; the gateway's routes are calls of its own."""
+def declared_calls(application: Application) -> Iterator[tuple[str, Sample]]:
+    """Every call that is declared, with its caller; the gateway's routes are calls of its own."""
     for callers in (application.services, application.clients):
         for name, caller in callers.items():
             for call in caller.calls:
@@ -137,4 +137,4 @@ def matrix(
         }
         named[gateway] = access.enter(Arrival(gateway, sample.method, sample.path), sample.destination)
         rows[sample] = Row(sample, named, access.decide(Request(UNKNOWN, *sample)))
-    return Matrix(posture, access, sources, rows, frozenset(_declared(application)))
+    return Matrix(posture, access, sources, rows, frozenset(declared_calls(application)))

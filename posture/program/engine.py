@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
 import psutil
@@ -89,6 +89,18 @@ class Engine:
         if preview:
             self._run("preview", "--stack", self.stack, *configuration, so_far="nothing was changed")
         self._run("up", "--stack", self.stack, "--yes", "--skip-preview", *configuration)
+
+    def preview(self, *options: str) -> str:
+        """The engine's words on what an `up` would change; nothing is changed.
+
+        Raises:
+            EngineError: The engine failed.
+            InputError: The passphrase does not open the state.
+        """
+        # The log of events is an option of debugging commands, as for the SDK's automation.
+        debugging = replace(self, environment={**self.environment, "PULUMI_DEBUG_COMMANDS": "true"})
+        arguments = ("preview", "--stack", self.stack, "--diff", "--non-interactive", "--color", "never")
+        return debugging._run(*arguments, *self._configuration(), *options, captured=True)  # noqa: SLF001 - a copy
 
     def destroy(self) -> None:
         """Delete all that the stack has, asking the program's hooks first, then forget the stack.

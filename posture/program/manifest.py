@@ -1,26 +1,21 @@
-"""One Kubernetes object as one Pulumi resource of its own type."""
+"""One Kubernetes object as one Pulumi resource of its own type.
+
+The types are named by their tokens, as the SDK's classes do it: to load those takes longer than all else of a preview.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pulumi_kubernetes as k8s
+import pulumi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import pulumi
+    from collections.abc import Mapping
 
     from posture.model.manifests.placement import Manifest
 
-__all__ = ["manifest_resource"]
+__all__ = ["annotated", "manifest_resource"]
 
-_TYPES: Mapping[tuple[str, str], Callable[..., pulumi.CustomResource]] = {
-    ("v1", "Namespace"): k8s.core.v1.Namespace,
-    ("v1", "ServiceAccount"): k8s.core.v1.ServiceAccount,
-    ("v1", "Service"): k8s.core.v1.Service,
-    ("apps/v1", "Deployment"): k8s.apps.v1.Deployment,
-}
 
 _OURS_ALONE = {"pulumi.com/patchForce": "true"}
 _SYNCED = {**_OURS_ALONE, "pulumi.com/waitFor": "condition=Synced"}
@@ -41,18 +36,20 @@ mending it. On an update, the condition that was true before satisfies `waitFor`
 
 def manifest_resource(manifest: Manifest, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
     """Declare an object; its resource is named by kind and name, so that a posture switch finds it again."""
-    fields = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "metadata"}}
-    metadata = dict(manifest["metadata"])
-    if manifest["kind"] in _ANNOTATIONS:
-        metadata["annotations"] = {**metadata.get("annotations", {}), **_ANNOTATIONS[manifest["kind"]]}
+    metadata = annotated(manifest)["metadata"]
     name = f"{manifest['kind']}/{metadata['name']}"
-    own_type = _TYPES.get((manifest["apiVersion"], manifest["kind"]))
-    if own_type is None:
-        return k8s.apiextensions.CustomResource(
-            name, api_version=manifest["apiVersion"], kind=manifest["kind"], metadata=metadata, opts=opts, **fields
-        )
-    properties = {_snake(key): value for key, value in fields.items()}
-    return own_type(name, opts=opts, metadata=metadata, **properties)
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    token = f"kubernetes:{group or 'core'}/{version}:{manifest['kind']}"
+    return pulumi.CustomResource(token, name, {**manifest, "metadata": metadata}, opts)
+
+
+def annotated(manifest: Manifest) -> Manifest:
+    """An object with what the provider is told by annotations."""
+    added = _ANNOTATIONS.get(manifest["kind"])
+    if added is None:
+        return manifest
+    metadata = manifest["metadata"]
+    return {**manifest, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **added}}}
 
 
 def _snake(key: str) -> str:

@@ -10,7 +10,6 @@ from posture.model.chart import chart_values
 from posture.model.entries import compile_entries
 from posture.model.manifests.inventory import inventory
 from posture.program.configuration import gateway_key
-from posture.program.local_mesh import LocalMesh, LocalMeshArgs
 
 if TYPE_CHECKING:
     from posture.model.application import Application
@@ -27,10 +26,7 @@ def deploy(settings: Settings, application: Application, posture: Posture) -> di
         InputError: What can't be, before anything is declared.
     """
     if settings.target == "local":
-        LocalMesh(
-            application.name,
-            LocalMeshArgs(compile_entries(application, posture, settings.proxies), settings.consul_address),
-        )
+        _deploy_to_this_machine(settings, application, posture)
         page = f"{settings.entrance}{application.gateway.routes[0].path}"
         return {"page": page, "ui": f"{settings.consul_address}/ui"}
     _deploy_to_cluster(settings, application, posture)
@@ -38,8 +34,15 @@ def deploy(settings: Settings, application: Application, posture: Posture) -> di
     return {"page": f"https://{host}{application.gateway.routes[0].path}"}
 
 
+def _deploy_to_this_machine(settings: Settings, application: Application, posture: Posture) -> None:
+    # Here and below: no target should wait for what another one is made with.
+    from posture.program.local_mesh import LocalMesh, LocalMeshArgs  # noqa: PLC0415
+
+    entries = compile_entries(application, posture, settings.proxies)
+    LocalMesh(application.name, LocalMeshArgs(entries, settings.consul_address))
+
+
 def _deploy_to_cluster(settings: Settings, application: Application, posture: Posture) -> None:
-    # A local stack shouldn't wait a second for what another target is made with.
     from posture.cluster.checks import Plan  # noqa: PLC0415
     from posture.cluster.connection import connect  # noqa: PLC0415
     from posture.program.cluster_checks import check_before, keep_if_foreign  # noqa: PLC0415

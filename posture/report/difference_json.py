@@ -20,7 +20,7 @@ def difference_json(difference: Difference) -> str:
             "opened": [_change(change) for change in difference.opened],
             "closed": [_change(change) for change in difference.closed],
             "changed": [_change(change) for change in difference.changed],
-            "limits": difference.limits,
+            "limits": [each.words for each in difference.limits],
             "edits": [edit._asdict() for edit in difference.edits],
         },
         indent=2,

@@ -32,7 +32,7 @@ def difference_text(difference: Difference) -> RenderableType:
         if changes:
             parts += [Text(), Text(f"{words} ({len(changes)})", style), _changes(sign, changes)]
     if difference.limits:
-        limits = Text("\n".join(f"~  {words}" for words in difference.limits))
+        limits = Text("\n".join(f"~  {each.words}" for each in difference.limits))
         parts += [Text(), Text(f"limits ({len(difference.limits)})", "bold"), limits]
     if difference.edits:
         parts += [Text(), Text(f"edited fields ({len(difference.edits)})", "bold"), _edits(difference.edits)]

@@ -6,11 +6,11 @@ finding is a test case, what was not measured is a skipped one.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from posture.report.xml_text import xml_text
 from posture.verify.findings import Outcome, Section
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from posture.verify.findings import Verification
 
 __all__ = ["verification_junit"]
-
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write; a mesh may answer anything."""
 
 
 class _Case(NamedTuple):
@@ -68,12 +65,8 @@ def _counts(cases: list[_Case]) -> dict[str, str]:
 
 
 def _add(suite: Element, case: _Case) -> None:
-    element = SubElement(suite, "testcase", {"classname": _text(case.group), "name": _text(case.name)})
+    element = SubElement(suite, "testcase", {"classname": xml_text(case.group), "name": xml_text(case.name)})
     if case.outcome is Outcome.FAILS:
-        SubElement(element, "failure", {"message": _text(case.words)})
+        SubElement(element, "failure", {"message": xml_text(case.words)})
     elif case.outcome is Outcome.NOT_MEASURED:
-        SubElement(element, "skipped", {"message": _text(case.words)})
-
-
-def _text(words: str) -> str:
-    return _NOT_IN_XML.sub("\ufffd", words)
+        SubElement(element, "skipped", {"message": xml_text(case.words)})

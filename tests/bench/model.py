@@ -46,9 +46,9 @@ def model_rows() -> Iterator[Row]:
     yield Row(f"difference of two postures of {grants}", f"{seconds:.1f} s", goal="≤ 1 s, at scale (later)")
 
 
-def made_application() -> Application:
+def made_application(size: int = SERVICES) -> Application:
     chance = random.Random(1)  # noqa: S311 - the same application in each run
-    names = [f"s{number:04}" for number in range(SERVICES)]
+    names = [f"s{number:04}" for number in range(size)]
     services = {
         name: Service(
             port=9080,

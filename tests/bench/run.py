@@ -6,14 +6,16 @@ import os
 import platform
 from pathlib import Path
 
+from tests.bench.kubernetes import kubernetes_rows
 from tests.bench.local import PAIR, ROUNDS, local_rows
 from tests.bench.model import model_rows
+from tests.bench.policies import policy_rows
 
 HEAD = ("what", "figure", "floor, same run", "ratio", "goal")
 
 
 def main() -> None:
-    rows = [*model_rows(), *local_rows()]
+    rows = [*model_rows(), *local_rows(), *kubernetes_rows(), *policy_rows()]
     text = "\n".join(
         [
             "# Performance",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +17,14 @@ from tests.kubernetes.consul_k8s import consul_k8s as stand_in_for_consul_k8s
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.node import node as stand_in_for_node
 from tests.kubernetes.pulumi_stack import Stack, make_stack
-from tests.kubernetes.stacks import ClusterStack
+from tests.kubernetes.stacks import ClusterStack, prepare_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import Project
 
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
-GATEWAY_CLASS = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: consul}
-spec: {controllerName: consul.hashicorp.com/gateway-controller}
-"""
+PROGRAMS = ("etcd", "helm", "kube-apiserver", "kube-controller-manager", "kubectl")
 CRDS = Path(__file__).parents[3] / "shared" / "consul-k8s-2.0.3" / "crds"
 
 
@@ -104,13 +100,31 @@ def cluster_stack(
     control_plane: ControlPlane, project: Project, page_certificate: tuple[Path, Path]
 ) -> Iterator[ClusterStack]:
     """A stack in a cluster where Consul is said to be there already; what its controllers and a node do is done."""
-    certificate, key = page_certificate
-    for namespace in ("consul", "certificates"):
-        control_plane.kubectl("create", "namespace", namespace)
-    secret = ("--cert", str(certificate), "--key", str(key), "--namespace=certificates")
-    control_plane.kubectl("create", "secret", "tls", "page-tls", *secret)
-    control_plane.kubectl("apply", "--filename=-", given=GATEWAY_CLASS)
-    with stand_in_for_consul_k8s(control_plane), stand_in_for_node(control_plane):
+    control_plane.kubectl("create", "namespace", "consul")
+    with surroundings(control_plane, page_certificate):
         yield ClusterStack(project, control_plane, "prod")
+
+
+@pytest.fixture(scope="module")
+def releasing_stack(
+    control_plane: ControlPlane,
+    project: Project,
+    page_certificate: tuple[Path, Path],
+    kubernetes_programs: dict[str, Path],
+) -> Iterator[ClusterStack]:
+    """A stack that brings its own Consul into the cluster, by `helm`; what its controllers and a node do is done."""
+    path = os.pathsep.join((str(kubernetes_programs["helm"].parent), project.environment["PATH"]))
+    with surroundings(control_plane, page_certificate):
+        yield ClusterStack(
+            replace(project, environment={**project.environment, "PATH": path}), control_plane, "releasing"
+        )
+
+
+@contextmanager
+def surroundings(control_plane: ControlPlane, page_certificate: tuple[Path, Path]) -> Iterator[None]:
+    """What has to be in the cluster beside Consul: the page's certificate, and what tells the API server of pods."""
+    prepare_cluster(control_plane, *page_certificate)
+    with stand_in_for_consul_k8s(control_plane), stand_in_for_node(control_plane):
+        yield
         for namespace in ("consul", "certificates", "bookinfo"):
             control_plane.kubectl("delete", "namespace", namespace, "--ignore-not-found")

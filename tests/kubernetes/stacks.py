@@ -15,6 +15,7 @@ from posture.model.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from posture.model.application import Application
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
     from tests.conftest import Project
     from tests.kubernetes.control_plane import ControlPlane
 
-__all__ = ["ClusterStack", "Written", "entry_written"]
+__all__ = ["ClusterStack", "Written", "entry_written", "prepare_cluster"]
 
+GATEWAY_CLASS = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: consul}
+spec: {controllerName: consul.hashicorp.com/gateway-controller}
+"""
 _WRITES = {"create", "update", "patch", "delete"}
 _PREFIX = "consul-posture:"
 
@@ -68,7 +75,7 @@ class ClusterStack:
     def pulumi(self, *arguments: str, check: int | None = 0) -> str:
         """What `pulumi` says, in a shell that has sourced what `posture env` prints."""
         done = self.project.run(
-            *("pulumi", *arguments, "--stack", self.name, "--non-interactive"), check=check, variables=self._variables
+            *("pulumi", *arguments, "--stack", self.name, "--non-interactive"), check=check, variables=self.variables
         )
         return done.stdout + done.stderr if check != 0 else done.stdout
 
@@ -117,9 +124,17 @@ class ClusterStack:
         return sum(1 for _ in self.control_plane.audit())
 
     @cached_property
-    def _variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         lines = self.posture("env").stdout.splitlines()
         return dict(shlex.split(line)[1].split("=", 1) for line in lines)
+
+
+def prepare_cluster(control_plane: ControlPlane, certificate: Path, key: Path) -> None:
+    """What every stack finds there: the gateway class that comes with Consul, and the page's certificate."""
+    control_plane.kubectl("create", "namespace", "certificates")
+    secret = ("--cert", str(certificate), "--key", str(key), "--namespace=certificates")
+    control_plane.kubectl("create", "secret", "tls", "page-tls", *secret)
+    control_plane.kubectl("apply", "--filename=-", given=GATEWAY_CLASS)
 
 
 def entry_written(written: Written) -> Entry | None:

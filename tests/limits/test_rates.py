@@ -31,11 +31,15 @@ PATH = "/health"
 
 
 class Figures(NamedTuple):
-    """Of one load: what was sent, what was let through, and what a rate and a burst let through in that time."""
+    """Of one load: what was sent, what was let through, and what a rate and a burst let through in that time.
+
+    ``spilt`` is what came before the first request and may have found the bucket full: little on a machine at rest.
+    """
 
     sent: int
     passed: int
     wanted: float
+    spilt: float
 
 
 def target_of(live: LiveStack) -> LocalTarget:
@@ -60,35 +64,39 @@ def passed(found: Offered) -> int:
     return sum(reply.status != 429 for reply in found.replies)
 
 
-def figures(target: LocalTarget, service: str, seconds: float, connections: int) -> Figures:
-    """Load a service with twice what its rate lets through.
-
-    Those of the requests that open the connections for which the bucket has tokens are let through as well.
-    """
+def loaded(target: LocalTarget, service: str, seconds: float, connections: int) -> Figures:
+    """Load a service with several times what its rate lets through, so that each worker gets more than its part."""
     rate, burst = RATES[service]
-    pace = Pace(PATH, 2 * (rate + burst / seconds), seconds, connections)
+    times = 2 if rate > 100 else 4
+    pace = Pace(PATH, times * (rate + burst / seconds), seconds, connections)
     for _ in range(5):  # a machine that is busy with other things may not send as many
         found = target.offer("fortio", target.sidecars(service)[0], pace)
-        wanted = rate * (found.replies[-1].at - found.begun) + burst
-        if len(found.replies) > 1.2 * wanted:
+        figures = of_load(found, rate, burst)
+        if figures.sent > 1.2 * figures.wanted:
             break
         time.sleep(burst / rate)
-    return Figures(len(found.replies), passed(found) + min(found.unseen, burst), wanted)
+    return figures
+
+
+def of_load(found: Offered, rate: float, burst: int) -> Figures:
+    """Those of the requests that open the connections for which the bucket has tokens are let through as well."""
+    wanted = rate * (found.replies[-1].at - found.begun) + burst
+    spilt = rate * (found.replies[0].at - found.begun)
+    return Figures(len(found.replies), passed(found) + min(found.unseen, burst), wanted, spilt)
 
 
 def measured(target: LocalTarget, connections: int = 4) -> dict[str, Figures]:
     """The fastest alone, for it takes the machine; the others at once, for they don't."""
     others = ("details", "reviews", "ratings")
-    alone = {"productpage": figures(target, "productpage", 2, connections)}
+    alone = {"productpage": loaded(target, "productpage", 2, connections)}
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda service: figures(target, service, 12, connections), others)
+        found = pool.map(lambda service: loaded(target, service, 12, connections), others)
         return alone | dict(zip(others, found, strict=True))
 
 
-def check(found: dict[str, Figures]) -> None:
-    for service, each in found.items():
-        assert each.passed == pytest.approx(each.wanted, rel=0.1), (service, each)
-        assert each.sent > 1.2 * each.wanted, f"{service}: too few were sent to say anything"
+def check(service: str, each: Figures) -> None:
+    assert each.sent > 1.2 * each.wanted, f"too few were sent to {service} to say anything: {each}"
+    assert 0.9 * (each.wanted - each.spilt) <= each.passed <= 1.1 * each.wanted, (service, each)
 
 
 def test_what_a_rate_lets_through_is_the_rate_and_a_burst(limited: LiveStack) -> None:
@@ -97,7 +105,8 @@ def test_what_a_rate_lets_through_is_the_rate_and_a_burst(limited: LiveStack) ->
     control = target.offer("fortio", target.sidecars("details")[0], Pace(PATH, 100, 2))
     assert passed(control) == len(control.replies) > 100, "without a limit nobody is refused"
     under(limited, "limited")
-    check(measured(target_of(limited)))
+    for service, each in measured(target_of(limited)).items():
+        check(service, each)
 
 
 def test_a_refusal_names_the_limit_and_says_when_to_come_back(limited: LiveStack) -> None:
@@ -130,7 +139,7 @@ def test_a_greedy_caller_takes_nothing_from_a_polite_one(limited: LiveStack) -> 
         polite = pool.submit(target.offer, "productpage", endpoint, Pace(PATH, 10, 3, connections=1))
     assert passed(polite.result()) == len(polite.result().replies) >= 20
     took = greedy.result()
-    assert passed(took) + took.unseen == pytest.approx(20 * (took.replies[-1].at - took.begun) + 10, rel=0.1)
+    check("details", of_load(took, 20, 10))
 
 
 def test_a_route_under_load_leaves_the_others_alone(limited: LiveStack) -> None:
@@ -142,7 +151,7 @@ def test_a_route_under_load_leaves_the_others_alone(limited: LiveStack) -> None:
         other = pool.submit(target.offer, "fortio", endpoint, Pace(PATH, 50, 3))
     assert passed(other.result()) == len(other.result().replies) > 50
     took = one.result()
-    assert passed(took) + took.unseen == pytest.approx(5 * (took.replies[-1].at - took.begun) + 5, abs=2)
+    check("productpage", of_load(took, 5, 5))
 
 
 def test_a_circuit_breaker_holds_back_what_is_too_much_at_once(limited: LiveStack) -> None:
@@ -200,4 +209,5 @@ def test_the_same_with_two_workers(limited: LiveStack) -> None:
     said = limited.up("limited")
     assert "ratings: 1/s in all is one request in 2 s for each of 2 workers" in said
     assert '"concurrency": 2' in (target_of(limited).envoy("ratings-v1", "/server_info") or "")
-    check(measured(target_of(limited), connections=16))
+    for service, each in measured(target_of(limited), connections=16).items():
+        check(service, each)

@@ -135,7 +135,7 @@ def test_a_limit_is_an_edit_and_opens_nothing(bookinfo: Application) -> None:
     found = compare(bookinfo, ("a", layered), ("b", limited))
     [edit] = found.edits
     assert edit == ("service-defaults/productpage", "MaxInboundConnections", None, 1)
-    assert found.limits == ("productpage: 1 connection at once, was unlimited",)
+    assert found.limits == (("productpage", "productpage: 1 connection at once, was unlimited", False),)
     assert (found.opened, found.closed, found.changed) == ((), (), ())
 
 
@@ -145,11 +145,11 @@ def test_a_change_of_rates_is_said_in_words_and_shown_by_its_parameters(bookinfo
         ("a", access_of(bookinfo, "rate-limited", "one-connection")),
         ("b", access_of(bookinfo, "rate-limited", "fair-share")),
     )
-    assert found.limits == (
+    assert [each.words for each in found.limits] == [
         "productpage: unlimited connections, was 1 connection at once",
         "productpage: 2/s of /login, burst 4, was unlimited",
         "productpage: 20/s per caller, burst 40, was unlimited",
-    )
+    ]
     connections, extensions = found.edits
     assert connections == ("service-defaults/productpage", "MaxInboundConnections", 1, None)
     assert extensions.after["builtin/lua"]["Arguments"]["Script"]["limits"][1] == {

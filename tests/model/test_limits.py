@@ -13,7 +13,7 @@ from posture.errors import InputError
 from posture.model.application import load_application
 from posture.model.limit_fields import Edition, Proxies, limit_fields
 from posture.model.limit_reading import limit_of
-from posture.model.limit_words import change_words, limit_words, slow_words
+from posture.model.limit_words import limit_changes, limit_words, slow_words
 from posture.model.limits import Limit, in_force
 from posture.model.posture import Posture, load_posture
 
@@ -151,14 +151,41 @@ def test_limits_are_said_in_words() -> None:
 
 def test_changes_are_said_in_words() -> None:
     old, new = limit(requests_per_second=5, max_inbound_connections=3), limit(requests_per_second=50)
-    assert change_words({"page": old}, {"page": new}) == [
-        "page: unlimited connections, was 3 connections at once",
-        "page: 50/s in all, burst 50, was 5/s in all, burst 5",
+    assert limit_changes({"page": old}, {"page": new}) == [
+        ("page", "page: unlimited connections, was 3 connections at once", True),
+        ("page", "page: 50/s in all, burst 50, was 5/s in all, burst 5", True),
     ]
-    assert change_words({}, {"page": limit(per_caller={"requests_per_second": 5})}) == [
-        "page: 5/s per caller, burst 5, was unlimited"
+    assert limit_changes({}, {"page": limit(per_caller={"requests_per_second": 5})}) == [
+        ("page", "page: 5/s per caller, burst 5, was unlimited", False)
     ]
-    assert change_words({"page": old}, {"page": old}) == []
+    assert limit_changes({"page": old}, {"page": old}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "loosens"),
+    [
+        ({"requests_per_second": 5, "burst": 5}, {"requests_per_second": 4, "burst": 5}, False),
+        ({"requests_per_second": 5, "burst": 5}, {"requests_per_second": 4, "burst": 6}, True),
+        ({"max_inbound_connections": 5}, {"max_inbound_connections": 6}, True),
+        ({"upstreams": {"r": {"max_connections": 5}}}, {"upstreams": {"r": {"max_pending_requests": 5}}}, True),
+        (
+            {"upstreams": {"r": {"max_connections": 5}}},
+            {"upstreams": {"r": {"max_connections": 5, "max_pending_requests": 5}}},
+            False,
+        ),
+    ],
+)
+def test_a_change_loosens_where_any_figure_of_it_grows(old: Any, new: Any, loosens: bool) -> None:  # noqa: FBT001
+    [change] = limit_changes({"page": limit(**old)}, {"page": limit(**new)})
+    assert change.loosens is loosens
+
+
+@pytest.mark.parametrize("nothing", [0, -5, "many", True])
+def test_what_is_no_positive_number_is_read_as_no_limit(nothing: Any) -> None:
+    level = {"RequestsPerSecond": nothing, "Routes": [{"PathExact": "/", "RequestsPerSecond": nothing}]}
+    upstream = {"Name": "r", "Limits": {"MaxConnections": nothing}, "PassiveHealthCheck": {"MaxFailures": nothing}}
+    assert limit_of({"RateLimits": {"InstanceLevel": level}}) is None
+    assert limit_of({"MaxInboundConnections": nothing, "UpstreamConfig": {"Overrides": [upstream]}}) is None
 
 
 def test_a_rate_below_one_a_second_for_each_worker_is_said_to_be_slow() -> None:

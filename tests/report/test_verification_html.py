@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import xml.etree.ElementTree as ET
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from posture.model.access import Access
 from posture.model.application import load_application
@@ -178,18 +176,6 @@ def odd() -> tuple[Verification, Matrix]:
 
 
 CASES = {"holding": holding, "failing": failing, "odd": odd}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The machine's Chromium, or else the one that `playwright install chromium` has put in place."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        path = next((found for name in names if (found := shutil.which(name))), None)
-        started = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield started
-        started.close()
 
 
 @dataclass

@@ -16,6 +16,6 @@ if __name__ == "__main__":
 
         consul_provider.main()
     else:
-        from posture.local.plugins import kubernetes_provider
+        from posture.local.plugins import kubernetes_release
 
-        kubernetes_provider.main()
+        kubernetes_release.main()

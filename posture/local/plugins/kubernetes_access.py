@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from posture.cluster.kubeconfig import KubeconfigError, client_of, default_files, named, read_kubeconfig
+from posture.cluster.kubeconfig import (
+    KubeconfigError,
+    client_of,
+    default_files,
+    make_paths_absolute,
+    named,
+    read_kubeconfig,
+)
 from posture.local.plugins.provider_server import Failure
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
     from kubernetes.client.api_client import ApiClient
 
-__all__ = ["OPTIONS", "Access", "access", "active_cluster", "flag"]
+__all__ = ["OPTIONS", "Access", "access", "active_cluster", "flag", "kubeconfig"]
 
 OPTIONS = frozenset(
     {
@@ -62,18 +69,29 @@ def access(options: Mapping[str, Any], environment: Mapping[str, str]) -> Access
     Raises:
         Failure: The kubeconfig can't be read, or has no such context, cluster or user.
     """
-    config = _kubeconfig(options, environment)
-    name = options.get("context") or config.get("current-context") or ""
-    context = named(config, "contexts", name).get("context")
-    if not context:
-        raise Failure(f"the kubeconfig has no context {name!r}; correct the kubernetes provider's context")
-    if options.get("cluster"):
-        context["cluster"] = options["cluster"]
+    config, name = kubeconfig(options, environment)
+    context = named(config, "contexts", name)["context"]
     try:
         client = client_of(config, name)
     except KubeconfigError as error:
         raise Failure(f"the kubeconfig's {error}; correct it") from error
     return Access(client, options.get("namespace") or context.get("namespace") or "default")
+
+
+def kubeconfig(options: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """Return the kubeconfig that options mean, with the cluster that they choose, and its context's name.
+
+    Raises:
+        Failure: It can't be read, or has no such context.
+    """
+    config = _kubeconfig(options, environment)
+    name = str(options.get("context") or config.get("current-context") or "")
+    context = named(config, "contexts", name).get("context")
+    if not context:
+        raise Failure(f"the kubeconfig has no context {name!r}; correct the kubernetes provider's context")
+    if options.get("cluster"):
+        context["cluster"] = options["cluster"]
+    return config, name
 
 
 def active_cluster(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any] | None:
@@ -95,7 +113,8 @@ def _kubeconfig(options: Mapping[str, Any], environment: Mapping[str, str]) -> d
     try:
         if given:
             path = Path(home, given[2:]) if given.startswith("~/") else Path(given)
-            config = yaml.safe_load(path.read_text() if "\n" not in given and path.is_file() else given)
+            is_content = "\n" in given or given.lstrip().startswith("{")  # JSON is YAML, and may be no file's name
+            config = yaml.safe_load(given if is_content or not path.is_file() else path.read_text())
         else:
             config = read_kubeconfig(default_files(environment))
     except (OSError, KubeconfigError) as error:
@@ -108,4 +127,5 @@ def _kubeconfig(options: Mapping[str, Any], environment: Mapping[str, str]) -> d
         ) from None
     if not isinstance(config, dict) or not config.get("contexts"):
         raise Failure("there is no kubeconfig with a context; set the kubernetes provider's kubeconfig and context")
+    make_paths_absolute(config, Path.cwd())
     return config

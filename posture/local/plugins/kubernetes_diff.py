@@ -21,6 +21,7 @@ _Path = tuple[str | int, ...]
 _METADATA = (("metadata", "name"), ("metadata", "namespace"))
 _FORCE_NEW: dict[tuple[str, str], tuple[tuple[str, ...], ...]] = {
     ("apps/v1", "Deployment"): (("spec", "selector"),),
+    ("helm.sh/v3", "Release"): (("name",), ("namespace",)),  # no object, but compared as if it were
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): (("roleRef",),),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): (("roleRef",),),
     ("storage.k8s.io/v1", "StorageClass"): (("parameters",), ("provisioner",)),

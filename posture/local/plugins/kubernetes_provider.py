@@ -8,7 +8,6 @@ API server drop it. Kinds that the official plugin has rules for which aren't wr
 from __future__ import annotations
 
 import asyncio
-import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +26,15 @@ from posture.local.plugins.kubernetes_limits import (
     unknown_options,
 )
 from posture.local.plugins.kubernetes_object import Checkpoint, annotation, checkpoint, name_of, normal, restore
-from posture.local.plugins.locate import KUBERNETES_VERSION
 from posture.local.plugins.property_values import has_unknown, plain, properties_like
-from posture.local.plugins.provider_server import Failure, Unfinished, serve, warn
+from posture.local.plugins.provider_server import Failure, Unfinished, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pulumi.provider.experimental.property_value import PropertyValue
 
-__all__ = ["KubernetesProvider", "main"]
+__all__ = ["KubernetesProvider"]
 
 # The SDK passes a provider's changes on as they are, so these are the protocol's numbers, not booleans.
 _NO_CHANGE: Any = provider_pb2.DiffResponse.DIFF_NONE
@@ -283,8 +281,3 @@ def _says_nothing(refusal: Refusal) -> bool:
 
 def _id(live: Mapping[str, Any]) -> str:
     return name_of(live).partition(" ")[2]
-
-
-def main() -> None:
-    """Serve the provider to the engine that started this process."""
-    serve(KubernetesProvider(os.environ), KUBERNETES_VERSION)

@@ -6,16 +6,19 @@ What is not known yet stays what the engine sends for it: one of a few texts tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pulumi.provider.experimental.property_value import PropertyValue
 
-__all__ = ["has_unknown", "is_unknown", "plain", "properties", "properties_like"]
+__all__ = ["UNKNOWN", "has_unknown", "is_unknown", "plain", "properties", "properties_like", "secret_texts"]
+
+UNKNOWN = PropertyValue("04da6b54-80e4-46f7-96ec-b56ff0331ba9")
+"""A text that is not known yet; the SDK can't send its own `Computed`."""
 
 _UNKNOWN = frozenset(
     {
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # text
+        UNKNOWN.value,
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # boolean
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # number
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # list
@@ -60,6 +63,11 @@ def properties_like(values: Mapping[str, Any], source: Mapping[str, PropertyValu
     return made
 
 
+def secret_texts(properties: Mapping[str, PropertyValue]) -> set[str]:
+    """Return all texts in properties that are secret."""
+    return {text for value in properties.values() for text in _texts(value, secret=False)}
+
+
 def is_unknown(value: object) -> bool:
     """Tell whether a plain value stands for one that is not known yet."""
     return isinstance(value, str) and value in _UNKNOWN
@@ -72,6 +80,14 @@ def has_unknown(value: object) -> bool:
     if isinstance(value, list):
         return any(has_unknown(item) for item in value)
     return is_unknown(value)
+
+
+def _texts(value: PropertyValue, *, secret: bool) -> Iterator[str]:
+    secret, inner = secret or value.is_secret, value.value
+    if isinstance(inner, str) and inner and secret:
+        yield inner
+    for item in inner.values() if isinstance(inner, Mapping) else inner if isinstance(inner, tuple) else ():
+        yield from _texts(item, secret=secret)
 
 
 def _plain(value: PropertyValue) -> Any:  # noqa: ANN401 - JSON of any kind

@@ -4,18 +4,16 @@ import base64
 import json
 import tempfile
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from posture.local.plugins.kubernetes_access import access, active_cluster
+from posture.local.plugins.kubernetes_access import access, active_cluster, kubeconfig
 from posture.local.plugins.provider_server import Failure
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONFIG: dict[str, Any] = {
     "apiVersion": "v1",
@@ -128,3 +126,12 @@ def test_the_cluster_that_options_mean_is_found_through_their_context() -> None:
     ]
     one, two = ({"server": f"https://{name}.example"} for name in ("one", "two"))
     assert found == [one, two, two, None]
+
+
+def test_what_helm_is_handed_has_the_chosen_cluster_and_no_path_that_depends_on_where_it_is() -> None:
+    clusters = [{"name": "one", "cluster": {"certificate-authority": "ca.crt"}}]
+    content = json.dumps({**CONFIG, "clusters": clusters})
+    config, name = kubeconfig({"kubeconfig": content, "context": "second", "cluster": "one"}, {})
+    assert name == "second"
+    assert config["contexts"][1]["context"]["cluster"] == "one"
+    assert config["clusters"][0]["cluster"]["certificate-authority"] == str(Path.cwd() / "ca.crt")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
-from posture.local.plugins.property_values import has_unknown, plain, properties, properties_like
+from posture.local.plugins.property_values import has_unknown, plain, properties, properties_like, secret_texts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -43,3 +43,8 @@ def test_the_data_of_a_kubernetes_secret_is_secret_however_it_came() -> None:
 )
 def test_an_unknown_value_is_found_wherever_it_is(value: object, *, unknown: bool) -> None:
     assert has_unknown(value) is unknown
+
+
+def test_secret_texts_are_found_however_deep_they_are() -> None:
+    inner = PropertyValue({"key": PropertyValue([PropertyValue("a"), PropertyValue(1.0)]).with_secret(True)})  # noqa: FBT003
+    assert secret_texts({"values": inner, "name": PropertyValue("b")}) == {"a"}

@@ -1,0 +1,23 @@
+"""The pack as the engine starts it. Constructing a `PolicyPack` starts a server, so nothing imports this file."""
+
+import sys
+from pathlib import Path
+
+import pulumi_policy.policy
+from pulumi_policy import PolicyPack
+
+from policies.config import load_config
+from policies.engine import Decoder, as_decoded, policies_of
+from policies.judging import Pack
+from policies.suppressions import load_suppressions
+from posture.errors import InputError
+
+HERE = Path(__file__).parent
+
+try:
+    pack = Pack(load_config(HERE / "config.json"), load_suppressions(HERE / "suppressions.yaml"))
+except InputError as error:
+    sys.exit(f"error: {error}")
+
+vars(pulumi_policy.policy).update(deserialize_properties=as_decoded, json_format=Decoder())
+PolicyPack("consul-posture", policies_of(pack))

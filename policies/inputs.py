@@ -1,0 +1,98 @@
+"""A resource's inputs as the engine hands them over, freed of what is not data: unknown values and secrets.
+
+Measured with 1.21.0 of the SDK: a value that a preview doesn't know comes as one of seven texts that stand for a type,
+and a rule that reads it is dropped with an *advisory* word, whatever its level. So unknowns are looked for here, and
+`known` says where one stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from policies.view import Plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["UNKNOWN", "NotKnownError", "Secret", "known", "plain_texts", "unveiled"]
+
+
+class _Unknown:
+    """A value that isn't known yet."""
+
+    def __repr__(self) -> str:
+        return "unknown"
+
+
+UNKNOWN: Final = _Unknown()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that Pulumi encrypts; it shows itself to nobody."""
+
+    value: Any = field(repr=False)
+
+
+class NotKnownError(Exception):
+    """What is needed is not known in this preview; ``args[0]`` is its place."""
+
+
+def known(value: Any, *place: str | int) -> Any:  # noqa: ANN401 - any input
+    """The value at a place, unveiled; None where there is none.
+
+    Raises:
+        NotKnownError: It, something in it, or something on the way to it is not known.
+    """
+    here = value
+    for i, part in enumerate(place):
+        here = here.value if isinstance(here, Secret) else here
+        if here is UNKNOWN:
+            raise NotKnownError(".".join(map(str, place[:i])))
+        if isinstance(here, dict):
+            here = here.get(part)
+        else:
+            return None
+    missing = next(_unknown_places(here, place), None)
+    if missing is not None:
+        raise NotKnownError(".".join(map(str, missing)))
+    return unveiled(here)
+
+
+def unveiled(value: Any) -> Any:  # noqa: ANN401 - any input
+    """The same without the marks of secrets."""
+    if isinstance(value, Secret):
+        return unveiled(value.value)
+    if isinstance(value, dict):
+        return {key: unveiled(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [unveiled(each) for each in value]
+    return value
+
+
+def plain_texts(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Plain]:  # noqa: ANN401 - any input
+    """The texts that are not in a secret; an environment variable goes by its name."""
+    if isinstance(value, str):
+        yield Plain(place, value)
+    elif isinstance(value, dict) and value.keys() == {"name", "value"} and isinstance(value["name"], str):
+        yield from plain_texts(value["value"], (*place, value["name"]))
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from plain_texts(each, (*place, key))
+    elif isinstance(value, list):
+        for i, each in enumerate(value):
+            yield from plain_texts(each, (*place, i))
+
+
+def _unknown_places(value: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:  # noqa: ANN401
+    if value is UNKNOWN:
+        yield place
+    elif isinstance(value, Secret):
+        yield from _unknown_places(value.value, place)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _unknown_places(each, (*place, key))
+    elif isinstance(value, list):
+        for i, each in enumerate(value):
+            yield from _unknown_places(each, (*place, i))

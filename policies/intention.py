@@ -1,0 +1,46 @@
+"""What an intention entry allows, rule by rule; what that means for a request is `posture.model.access`'s to say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from posture.model.entries import Entry, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from policies.rule import Place
+
+__all__ = ["Allow", "allows", "permissions", "sources"]
+
+
+class Allow(NamedTuple):
+    """A rule that lets a source in; ``http`` is what a permission asks of a request, None where nothing is asked."""
+
+    source: str
+    http: Mapping[str, Any] | None
+    place: Place
+
+
+def sources(entry: Entry) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    """The sources of an intention entry, of which other entries have none."""
+    if entry.kind == Kind.SERVICE_INTENTIONS:
+        for i, source in enumerate(entry.body.get("Sources") or ()):
+            yield ("Sources", i), source
+
+
+def permissions(entry: Entry) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    """The permissions of all sources of an intention entry."""
+    for place, source in sources(entry):
+        for i, permission in enumerate(source.get("Permissions") or ()):
+            yield (*place, "Permissions", i), permission
+
+
+def allows(entry: Entry) -> Iterator[Allow]:
+    """The rules of an intention entry that allow anything."""
+    for place, source in sources(entry):
+        if source.get("Action") == "allow":
+            yield Allow(source["Name"], None, place)
+        for i, permission in enumerate(source.get("Permissions") or ()):
+            if permission.get("Action") == "allow":
+                yield Allow(source["Name"], permission.get("HTTP") or {}, (*place, "Permissions", i))

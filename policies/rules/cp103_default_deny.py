@@ -1,0 +1,38 @@
+"""The servers' default is deny."""
+
+from collections.abc import Iterator
+
+from policies.examples import RELEASE
+from policies.helm import default_policy, is_consul
+from policies.rule import Level, Problem, Rule, about
+from policies.view import Release
+
+_PLACE = ("values", "server", "extraConfig")
+
+
+def judge(release: Release) -> Iterator[Problem]:
+    if not is_consul(release):
+        return
+    try:
+        default = default_policy(release)
+    except ValueError:
+        yield Problem("server.extraConfig is no JSON, so its default policy can't be told", _PLACE)
+        return
+    if default != "deny":
+        yield Problem(f"what no intention matches is answered by '{default}'", _PLACE)
+
+
+RULE = Rule(
+    id="CP103",
+    title="What no intention matches is denied",
+    level=Level.MANDATORY,
+    why="Intentions with permissions fall back to the default policy, not to '* -> *: deny': they may fail open.",
+    mend="Set global.acls.manageSystemACLs, and leave default policies of server.extraConfig at deny.",
+    judge=about(Release, judge),
+)
+
+ALLOWED = RELEASE
+
+REFUSED = f"""{RELEASE}
+        server: {{extraConfig: '{{"default_intention_policy": "allow"}}'}}
+"""

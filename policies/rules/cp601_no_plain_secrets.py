@@ -1,0 +1,58 @@
+"""Keys and tokens are secrets."""
+
+import re
+from collections.abc import Iterator
+
+from policies.rule import Level, Options, Problem, Rule
+from policies.view import Plain, Resource
+
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
+_NAMES = re.compile(
+    r"(?i)(.*[_-])?(token|password|passphrase|secret_?id|(encryption|gossip|private|api)_?key|http_auth)"
+)
+_NO_SECRET = re.compile(r"(?i)|true|false|\$\{.*\}|.*/[^/]*|[a-z0-9.-]*(secret|token)[a-z0-9.-]*")
+"""What such a field may also hold: nothing, a reference, a file's name, or the name of a Secret."""
+
+
+def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
+    for plain in resource.plain:
+        what = _what(resource, plain)
+        if what:
+            yield Problem(f"holds {what} in plain text: {'.'.join(map(str, plain.place))}", plain.place)
+
+
+def _what(resource: Resource, plain: Plain) -> str | None:
+    if resource.name.startswith("Secret/") and plain.place[0] in {"data", "stringData"}:
+        return None if plain.key.endswith(".crt") else "a Secret's value"
+    if _KEY.search(plain.text):
+        return "a private key"
+    if _JSON_WEB_TOKEN.search(plain.text):
+        return "a JSON web token"
+    if _NAMES.fullmatch(plain.key) and not _NO_SECRET.fullmatch(plain.text):
+        return f"a {plain.key}"
+    return None
+
+
+RULE = Rule(
+    id="CP601",
+    title="No key or token is plain text",
+    level=Level.MANDATORY,
+    why="A plain input is stored and shown as it is: in the state, in previews, and in this repository for good.",
+    mend="Take it from pulumi.Config().require_secret, or name a Secret that is made elsewhere; then change this one.",
+    judge=judge,
+)
+
+ALLOWED = """
+resources:
+  consul:
+    type: pulumi:providers:consul
+    properties: {address: "https://consul.example.com:8501"}
+"""
+
+REFUSED = """
+resources:
+  consul:
+    type: pulumi:providers:consul
+    properties: {address: "https://consul.example.com:8501", token: 0b1c6bd7-77f7-4b8a-a8f8-7f5a1a2a7f0e}
+"""

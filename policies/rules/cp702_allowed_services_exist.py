@@ -1,0 +1,54 @@
+"""Who is allowed exists, and so does what it may call."""
+
+from collections.abc import Iterator
+
+from policies.intention import allows
+from policies.rule import Level, Options, Problem, Rule
+from policies.view import Stack, Workload
+from posture.model.entries import Kind
+
+
+def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
+    known = _known(stack)
+    if not known:
+        return
+    for resource, entry in stack.entries(Kind.SERVICE_INTENTIONS):
+        for allow in allows(entry):
+            for name in (entry.name, allow.source):
+                if name not in known | {"*"}:
+                    yield Problem(
+                        f"allows {allow.source} to call {entry.name}: nobody is called {name}", allow.place, resource
+                    )
+
+
+def _known(stack: Stack) -> frozenset[str]:
+    """The names of the application, else of what the stack declares besides intentions."""
+    if stack.application:
+        return stack.application.sources | stack.gateways
+    services = {entry.name for _, entry in stack.entries(Kind.SERVICE_DEFAULTS)}
+    services |= {resource.view.name for resource in stack.resources if isinstance(resource.view, Workload)}
+    return frozenset(services | stack.gateways) if services else frozenset()
+
+
+RULE = Rule(
+    id="CP702",
+    title="Allowed callers and the services they call exist",
+    level=Level.MANDATORY,
+    why="A grant to a name that nobody has is taken by whoever gets that name.",
+    mend="Correct the name, or remove the grant.",
+    judge_stack=judge,
+)
+
+ALLOWED = """
+Kind: service-defaults
+Name: details
+---
+Kind: service-defaults
+Name: productpage
+---
+Kind: service-intentions
+Name: details
+Sources: [{Name: productpage, Action: allow}]
+"""
+
+REFUSED = ALLOWED.replace("Sources: [{Name: productpage", "Sources: [{Name: prodctpage")

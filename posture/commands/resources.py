@@ -1,0 +1,183 @@
+"""Where `posture policy` gets its resources: from files of any kind, or from what a project's stacks would declare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import policies
+from policies.config import load_config
+from policies.files import Located, is_resource, resources_in
+from policies.judging import Finding, Pack, judge
+from policies.reading import of_config_entry, of_kubernetes, of_pulumi
+from policies.registry import RULES
+from policies.rule import STACK
+from policies.suppressions import load_suppressions
+from policies.view import Stack
+from posture.errors import InputError
+from posture.model.chart import CHART, chart_values
+from posture.model.document import nearest, read_documents
+from posture.model.entries import Entry, compile_entries
+from posture.model.manifests.inventory import inventory
+from posture.model.origins import origins
+from posture.model.settings import Settings, read_settings, settings_from
+from posture.model.settings import stacks as stacks_of
+from posture.report.findings import Placed
+from posture.stack import find_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from policies.rule import Place
+    from policies.view import Resource
+    from posture.model.application import Application
+    from posture.model.document import Document
+    from posture.model.origins import Origin
+    from posture.model.posture import Posture
+
+__all__ = ["Judged", "of_files", "of_stacks", "open_pack", "stack_resources"]
+
+
+class Judged(NamedTuple):
+    """What was found, and on how many resources."""
+
+    placed: list[Placed]
+    resources: int
+
+
+def open_pack(config: Path | None, suppressions: Path | None) -> Pack:
+    """The rules as these files set them up; by default the project's, else those that come with the rules.
+
+    Raises:
+        InputError: What is wrong in them.
+    """
+    try:
+        own = find_project() / "policies"
+    except InputError:
+        own = Path(policies.__path__[0])
+    folder = own if own.is_dir() else Path(policies.__path__[0])
+    return Pack(
+        load_config(config or folder / "config.json"),
+        load_suppressions(suppressions or folder / "suppressions.yaml"),
+    )
+
+
+def of_files(files: Sequence[Path], application: str | None, pack: Pack) -> Judged:
+    """Judge files: each posture by itself, all other resources together.
+
+    Raises:
+        InputError: A file is none of those that can be judged, or what is wrong in it.
+    """
+    placed: list[Placed] = []
+    located: list[Located] = []
+    count = 0
+    for file in files:
+        for document in read_documents(file):
+            if is_resource(document):
+                located += resources_in(document)
+            elif "grants" in document.data or "description" in document.data:
+                judged = _posture(document, application, pack)
+                placed += judged.placed
+                count += judged.resources
+            else:
+                document.fail("neither a posture nor a resource; expected apiVersion, Kind, resources or grants")
+    if located:
+        where = {id(each.resource): each for each in located}
+        stack = Stack(tuple(each.resource for each in located), _application(application))
+        first = located[0].document.file
+        for finding in judge(stack, pack):
+            each = where.get(id(finding.subject))
+            file, line = (each.document.file, each.line(finding.place)) if each else (first, 1)
+            placed.append(Placed(finding, str(file), line))
+    return Judged(placed, count + len(located))
+
+
+def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
+    """Judge stacks, by default all of the project; what several have in common is said once.
+
+    Raises:
+        InputError: What is wrong in their files.
+    """
+    project = find_project()
+    placed: dict[tuple[object, ...], Placed] = {}
+    seen: set[str] = set()
+    count = 0
+    for name in names or stacks_of(project):
+        settings = read_settings(project, name)
+        application, posture = settings.load(project)
+        resources = tuple(stack_resources(settings, application, posture, name))
+        places = origins(project, application, settings.posture)
+        for finding in judge(Stack(resources, application), pack):
+            each = _place(finding, places, f"stacks/{settings.posture}.yaml")
+            placed.setdefault((finding.rule.id, str(finding), each.file, each.line), each)
+        seen |= {resource.name for resource in resources}
+        count += len(resources)
+    if not names:
+        placed |= {(each.finding.words,): each for each in _of_nobody(seen, pack)}
+    return Judged(list(placed.values()), count)
+
+
+def stack_resources(settings: Settings, application: Application, posture: Posture, stack: str) -> Iterator[Resource]:
+    """The resources that the program declares for a stack, as far as they are known without the engine."""
+    if settings.target == "local":
+        entries = compile_entries(application, posture, settings.proxies)
+        yield from (of_config_entry(each.kind, each.name, each.body) for each in entries)
+        return
+    if settings.consul_is_ours:
+        values = chart_values(settings, settings.placement(stack, application).namespace)
+        release = {"chart": CHART, "version": settings.consul_chart_version, "values": values}
+        yield of_pulumi("kubernetes:helm.sh/v3:Release", CHART, release)
+    yield from map(of_kubernetes, inventory(application, posture, settings, stack))
+
+
+def _posture(document: Document, application: str | None, pack: Pack) -> Judged:
+    """A posture is judged as what it compiles to, in a folder `stacks` beside `apps`."""
+    project, name = document.file.absolute().parent.parent, document.file.stem
+    if document.file.absolute().parent.name != "stacks":
+        raise InputError("a posture is judged in the folder stacks/ of its project", file=document.file)
+    settings = settings_from("dev", {"posture": name, **({"application": application} if application else {})})
+    loaded, posture = settings.load(project)
+    resources = tuple(stack_resources(settings, loaded, posture, name))
+    places = origins(project, loaded, name)
+    found = judge(Stack(resources, loaded), pack)
+    placed = [_place(each, places, f"stacks/{name}.yaml") for each in found]
+    base = document.file.parent.parent
+    return Judged([each._replace(file=str(base / each.file)) for each in placed], len(resources))
+
+
+def _application(name: str | None) -> Application | None:
+    if name is None:
+        return None
+    project = find_project()
+    known = sorted(file.stem for file in (project / "apps").glob("*.yaml"))
+    if name not in known:
+        raise InputError(f"no application '{name}'; {nearest(name, known)}")
+    return settings_from("dev", {"application": name}).load(project)[0]
+
+
+def _place(finding: Finding, places: Mapping[str, Origin], otherwise: str) -> Placed:
+    view = finding.subject.view if finding.subject else None
+    names = _rule_names(view, finding.place) if isinstance(view, Entry) else ()
+    origin = next((places[name] for name in names if name in places), None)
+    return Placed(finding, origin.file, origin.line) if origin else Placed(finding, otherwise, 1)
+
+
+def _rule_names(entry: Entry, place: Place) -> Iterator[str]:
+    """The name of the rule at a place of an intention entry, as decisions give it, then that of its source."""
+    if len(place) > 1 and place[0] == "Sources" and isinstance(place[1], int):
+        source = f"{entry.kind}/{entry.name} source {entry.body['Sources'][place[1]]['Name']}"
+        if len(place) > 3 and isinstance(place[3], int):  # noqa: PLR2004 - Sources, i, Permissions, j
+            yield f"{source} permission {place[3] + 1}"
+        yield source
+
+
+def _of_nobody(resources: set[str], pack: Pack) -> Iterator[Placed]:
+    """Suppressions of resources that no stack has."""
+    rule = RULES["CP901"]
+    for each in pack.suppressions.all:
+        if each.resource not in resources | {STACK}:
+            words = f"has a suppression of {each.rule} for {each.resource}, which no stack has"
+            file, _, line = each.where.rpartition(":")
+            yield Placed(
+                Finding(rule, pack.config.level(rule), STACK, words, (), None, None), f"policies/{file}", int(line)
+            )

@@ -1,0 +1,107 @@
+"""What the engine says of a change before it is made: each resource before and after, and what policies find.
+
+Read from the engine's own log of events, which the SDK's automation reads as well (`--event-log`, engine 3.259.0).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posture.program.engine import Engine, EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Plan", "Planned", "Violation", "preview"]
+
+Inputs = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A resource and its inputs before and after; None where it isn't there."""
+
+    kind: str
+    name: str
+    before: Inputs | None
+    after: Inputs | None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What a policy has found: its name, and what it says beyond its own description."""
+
+    rule: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A preview; ``counts`` has resources by what happens to them, ``diff`` is the engine's own words."""
+
+    resources: tuple[Planned, ...]
+    violations: tuple[Violation, ...]
+    counts: Mapping[str, int]
+    diff: str
+
+
+def preview(engine: Engine, pack: Path) -> Plan:
+    """Preview a stack under a policy pack, all of whose rules only advise: the engine would end at the first refusal.
+
+    Raises:
+        EngineError: The preview failed; with the first error in its own words.
+        InputError: The passphrase does not open the state.
+    """
+    with tempfile.TemporaryDirectory(dir=engine.state) as scratch:
+        config, log = Path(scratch, "advisory.json"), Path(scratch, "events")
+        config.write_text('{"all": "advisory"}')
+        options = ("--policy-pack", str(pack), "--policy-pack-config", str(config), "--event-log", str(log))
+        try:
+            diff = engine.preview(*options)
+        except EngineError as error:
+            raise EngineError(next(_errors(log), str(error))) from None
+        return _plan(list(_events(log)), diff)
+
+
+def _plan(events: list[dict[str, Any]], diff: str) -> Plan:
+    found: dict[str, Planned] = {}
+    violations: list[Violation] = []
+    counts: dict[str, int] = {}
+    for event in events:
+        if "resourcePreEvent" in event:
+            step = event["resourcePreEvent"]["metadata"]
+            urn = step["urn"]
+            earlier = found.get(urn) or Planned(step["type"], urn.rpartition("::")[2], None, None)
+            before = _inputs(step.get("old")) if earlier.before is None else earlier.before
+            after = earlier.after if step["op"].startswith("delete") else _inputs(step.get("new"))
+            found[urn] = Planned(earlier.kind, earlier.name, before, after)
+        elif "policyEvent" in event:
+            policy = event["policyEvent"]
+            words = policy["message"].strip().rpartition("\n")[2]
+            violations.append(Violation(policy["policyName"], words))
+        elif "summaryEvent" in event:
+            counts = event["summaryEvent"].get("resourceChanges") or {}
+    return Plan(tuple(found.values()), tuple(violations), counts, diff)
+
+
+def _inputs(state: Mapping[str, Any] | None) -> Inputs | None:
+    return None if state is None else dict(state.get("inputs") or {})
+
+
+def _errors(log: Path) -> Iterator[str]:
+    for event in _events(log):
+        said = event.get("diagnosticEvent") or {}
+        if said.get("severity") == "error":
+            words = " ".join(said.get("message", "").split()).removeprefix("error: ")
+            if words and words != "preview failed":
+                yield words
+
+
+def _events(log: Path) -> Iterator[dict[str, Any]]:
+    if log.exists():
+        with log.open() as lines:
+            yield from map(json.loads, lines)

@@ -1,0 +1,114 @@
+"""What the edit of an entry's field means, for the fields that protect without deciding who may call whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from posture.model.difference import Edit
+
+__all__ = ["Said", "of_a_limit", "said"]
+
+_EXTENSIONS = "EnvoyExtensions"
+_OF_OVERRIDES = {"Name", "Peer", "MeshGateway", "Limits", "PassiveHealthCheck"}
+_TLS = {"TLSv1_0": "TLS 1.0", "TLSv1_1": "TLS 1.1", "TLSv1_2": "TLS 1.2", "TLSv1_3": "TLS 1.3"}
+_PATHS = {
+    "MergeSlashes": (True, "slashes that follow each other are merged"),
+    "PathWithEscapedSlashesAction": ("REJECT_REQUEST", "paths with escaped slashes are refused"),
+    "HeadersWithUnderscoresAction": ("REJECT_REQUEST", "headers with underscores are refused"),
+    "InsecureDisablePathNormalization": (False, "paths are normalised"),
+}
+
+
+class Said(NamedTuple):
+    """An edit in words, and whether less is protected after it."""
+
+    words: str
+    loosens: bool
+
+
+def said(edit: Edit) -> Said | None:
+    """The edit in words; None for one that needs none, or whose meaning is in the calls."""
+    if not edit.field:
+        return _whole(edit)
+    if edit.field.startswith(_EXTENSIONS):
+        return _extensions(edit)
+    say = _SAYING.get(edit.field.rpartition(".")[2])
+    return say(edit) if say else None
+
+
+def of_a_limit(edit: Edit) -> bool:
+    """Whether an edit is nothing but a change of limits, which a difference has in words of its own."""
+    if edit.field == _EXTENSIONS:
+        return all(map(_is_limiter, {**(edit.before or {}), **(edit.after or {})}.values()))
+    if edit.field.startswith(_EXTENSIONS):
+        return edit.field.endswith(".Script.limits") or all(map(_is_limiter, filter(None, (edit.before, edit.after))))
+    if edit.field.startswith("UpstreamConfig"):
+        return all(map(_limits_upstreams, filter(None, (edit.before, edit.after))))
+    return edit.field.startswith(("MaxInboundConnections", "RateLimits"))
+
+
+def _limits_upstreams(config: object) -> bool:
+    """Whether it is overrides that limit and nothing else: all of `UpstreamConfig`, or the list that is in it."""
+    if isinstance(config, dict):
+        return config.keys() == {"Overrides"} and _limits_upstreams(config["Overrides"])
+    return isinstance(config, list) and all(each.keys() <= _OF_OVERRIDES for each in config)
+
+
+def _whole(edit: Edit) -> Said | None:
+    """An entry that comes or goes as a whole."""
+    if edit.entry.startswith("mesh/") and not edit.after:
+        return Said("nothing normalises paths or sets a floor for TLS any more", loosens=True)
+    return None
+
+
+def _extensions(edit: Edit) -> Said | None:
+    """Extensions that go; a rate limiter that goes is said of its limits."""
+    name = edit.field.removeprefix(_EXTENSIONS).removeprefix(".")
+    if edit.after or "." in name:
+        return None
+    gone = {name: edit.before} if name else edit.before
+    names = [name for name, extension in gone.items() if not _is_limiter(extension)]
+    return Said(f"{_name(edit)} loses {', '.join(names)}", loosens=True) if names else None
+
+
+def _is_limiter(extension: object) -> bool:
+    """Whether it is an extension whose program was read as that of a rate limiter."""
+    arguments = extension.get("Arguments") if isinstance(extension, dict) else None
+    return isinstance(arguments, dict) and isinstance(arguments.get("Script"), dict)
+
+
+def _mutual_tls(edit: Edit) -> Said:
+    who = _name(edit) if edit.entry.startswith("service-defaults/") else "every service"
+    if edit.after == "permissive":
+        return Said(f"{who} takes plaintext from anyone, past all rules", loosens=True)
+    return Said(f"{who} has mutual TLS {edit.after or 'as usual'}", loosens=False)
+
+
+def _floor(edit: Edit) -> Said:
+    where = "incoming" if "Incoming" in edit.field else "outgoing" if "Outgoing" in edit.field else "the gateway's"
+    then, now = (_TLS.get(each, "whatever Envoy takes") for each in (edit.before, edit.after))
+    lower = (
+        list(_TLS).index(edit.after) < list(_TLS).index(edit.before) if {edit.after, edit.before} <= {*_TLS} else True
+    )
+    return Said(f"{where} connections need {now}; it was {then}", loosens=lower and edit.before in _TLS)
+
+
+def _paths(edit: Edit) -> Said:
+    wanted, words = _PATHS[edit.field.rpartition(".")[2]]
+    holds = edit.after == wanted
+    return Said(words if holds else f"no longer: {words}", loosens=not holds)
+
+
+def _name(edit: Edit) -> str:
+    return edit.entry.partition("/")[2]
+
+
+_SAYING: Mapping[str, Callable[[Edit], Said]] = {
+    "MutualTLSMode": _mutual_tls,
+    "TLSMinVersion": _floor,
+    "MinVersion": _floor,
+    **dict.fromkeys(_PATHS, _paths),
+}

@@ -1,0 +1,23 @@
+"""What policies find, with the place where a reader mends it; the formatters beside this file write it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from policies.judging import Finding
+
+__all__ = ["Placed", "words_of"]
+
+
+class Placed(NamedTuple):
+    """A finding, and the file and line that it is about."""
+
+    finding: Finding
+    file: str
+    line: int
+
+
+def words_of(finding: Finding) -> str:
+    """The finding in one line, and what to do."""
+    return f"{finding}. {finding.rule.mend}"

@@ -1,0 +1,214 @@
+"""The comment on a pull request: one for all stacks, what matters first, and never longer than a code host takes.
+
+It begins with `MARKER`, by which it is found again and written over. Where it would be too long, what says least goes
+first: the engine's own words, then the picture, then rows at the ends of tables; a block is never cut in two.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from posture.report.markdown import code, plain, row
+from posture.report.mesh_mermaid import mesh_mermaid
+from posture.report.review import Failure, Review
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from posture.model.difference import Change
+
+__all__ = ["LIMIT", "MARKER", "review_markdown"]
+
+MARKER = "<!-- consul-posture preview -->"
+LIMIT = 65_536
+"""Bytes; GitHub's limit for the body of a comment, GitLab's is higher."""
+
+_COUNTS = {
+    "create": "to create",
+    "update": "to update",
+    "delete": "to delete",
+    "replace": "to replace",
+    "same": "unchanged",
+}
+
+
+class _Detail(NamedTuple):
+    """How much is said: rows of tables in sight and of folded ones, lines of the engine's words, a picture or none."""
+
+    rows: int
+    folded: int
+    lines: int
+    picture: bool
+
+
+_DETAILS = (
+    _Detail(1000, 1000, 2000, picture=True),
+    _Detail(1000, 1000, 400, picture=True),
+    _Detail(1000, 1000, 0, picture=True),
+    *(_Detail(1000, rows, 0, picture=False) for rows in (1000, 200, 50, 0)),
+    *(_Detail(rows, 0, 0, picture=False) for rows in (200, 50, 10, 0)),
+)
+
+
+def review_markdown(reviews: Sequence[Review | Failure]) -> str:
+    """The comment; with no change anywhere it is one line below its marker."""
+    if not any(isinstance(each, Failure) or each.changes for each in reviews):
+        names = ", ".join(each.stack for each in reviews)
+        return f"{MARKER}\n✓ Nothing changes on {names}.\n"
+    for detail in _DETAILS:
+        text = "\n".join([MARKER, f"## {_verdict(reviews)}", "", *_stacks(reviews, detail)]) + "\n"
+        if len(text.encode()) <= LIMIT:
+            return text
+    names = ", ".join(each.stack for each in reviews)
+    return f"{MARKER}\n## {_verdict(reviews)}\n\nToo much changes to be listed here: {len(names)} bytes of stacks.\n"
+
+
+def _verdict(reviews: Sequence[Review | Failure]) -> str:
+    done = [each for each in reviews if isinstance(each, Review)]
+    opened = sum(len(each.difference.opened) for each in done)
+    loosened = sum(said.loosens for each in done for said in each.said)
+    refused = sum(each.refused for each in done)
+    failed = [each.stack for each in reviews if isinstance(each, Failure)]
+    parts = [
+        f"⚠️ opens {_calls(opened)}" if opened else "opens nothing",
+        *([f"⚠️ loosens {loosened} {'protection' if loosened == 1 else 'protections'}"] if loosened else []),
+        *([f"❌ {refused} refused by policy"] if refused else []),
+        *([f"❌ no preview of {', '.join(failed)}"] if failed else []),
+    ]
+    return "Posture: " + ", ".join(parts)
+
+
+def _stacks(reviews: Iterable[Review | Failure], detail: _Detail) -> Iterator[str]:
+    quiet = [each.stack for each in reviews if isinstance(each, Review) and not each.changes]
+    for each in reviews:
+        if isinstance(each, Failure):
+            yield from (f"### {each.stack}: no preview", "", plain(each.words), "")
+        elif each.changes:
+            yield from _review(each, detail)
+    if quiet:
+        yield f"Nothing changes on {', '.join(quiet)}."
+
+
+def _review(review: Review, detail: _Detail) -> Iterator[str]:
+    difference = review.difference
+    opened, closed = len(difference.opened), len(difference.closed)
+    moved = (
+        code(difference.new) if difference.old == difference.new else f"{code(difference.old)} → {code(difference.new)}"
+    )
+    verdict = f"⚠️ **{_calls(opened)} open**" if opened else "nothing opens"
+    yield from (f"### {review.stack}: {verdict}, {closed} close", "", f"{moved}, against {plain(review.against)}", "")
+    yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail.rows)
+    yield from _said(review)
+    yield from _policies(review, detail)
+    yield from _folded(
+        "closes", ("closes", "request", "rule before"), [_closes(each) for each in difference.closed], detail
+    )
+    others = [_changes(each) for each in difference.changed]
+    yield from _folded("same answer, other rule", ("call", "request", "before", "after"), others, detail)
+    fields = [
+        (code(edit.entry), code(edit.field), code(json.dumps(edit.before)), code(json.dumps(edit.after)))
+        for edit in review.unsaid
+    ]
+    yield from _folded("edited fields", ("entry", "field", "before", "after"), fields, detail)
+    picture = mesh_mermaid(review.matrix, difference) if detail.picture else None
+    if picture:
+        yield from ("<details><summary>picture</summary>", "", "```mermaid", picture, "```", "", "</details>", "")
+    counts = [f"{count} {_COUNTS.get(what, what)}" for what, count in review.counts.items() if count]
+    yield from (f"Resources: {', '.join(counts) or 'none'}.", "")
+    yield from _diff(review.diff, detail)
+
+
+def _said(review: Review) -> Iterator[str]:
+    for each in review.said:
+        yield f"- {'⚠️ ' if each.loosens else ''}{plain(each.words)}"
+    if review.said:
+        yield ""
+
+
+def _policies(review: Review, detail: _Detail) -> Iterator[str]:
+    found = sorted(review.found, key=lambda each: (each.level.value != "mandatory", each.rule.id))
+    rows = (
+        (
+            f"{'❌' if each.level.value == 'mandatory' else '💡'} {each.rule.id}",
+            plain(each.words),
+            plain(each.rule.mend),
+        )
+        for each in found
+    )
+    yield from _table(("policy", "finds", "to mend it"), rows, detail.rows)
+    suppressed = (
+        (each.rule.id, plain(str(each)), plain(each.suppression.reason), str(each.suppression.expires))
+        for each in review.suppressed
+        if each.suppression
+    )
+    yield from _table(("suppressed", "finds", "because", "until"), suppressed, detail.rows)
+
+
+def _opens(change: Change) -> tuple[str, ...]:
+    return (*_call(change), f"**{change.risk}**", code(change.cell.rule))
+
+
+def _closes(change: Change) -> tuple[str, ...]:
+    return (*_call(change), code(change.before))
+
+
+def _changes(change: Change) -> tuple[str, ...]:
+    return (*_call(change), code(change.before), code(change.cell.rule))
+
+
+def _call(change: Change) -> tuple[str, str]:
+    cell = change.cell
+    return plain(f"{cell.source} → {cell.destination}"), code(f"{cell.method} {cell.path}")
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], most: int) -> Iterator[str]:
+    found = list(rows)
+    if not found:
+        return
+    if most:
+        yield from (row(*head), row(*["---"] * len(head)))
+        yield from (row(*cells) for cells in found[:most])
+        yield ""
+    if len(found) > most:
+        yield from (f"*{len(found) - most} more under “{head[0]}” are left out.*", "")
+
+
+def _folded(words: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], detail: _Detail) -> Iterator[str]:
+    if rows:
+        yield from (f"<details><summary>{words} ({len(rows)})</summary>", "")
+        yield from _table(head, rows, detail.folded)
+        yield from ("</details>", "")
+
+
+def _diff(text: str, detail: _Detail) -> Iterator[str]:
+    lines = text.strip("\n").splitlines()
+    if not lines or not detail.lines:
+        return
+    fence = "`" * max([3, *(len(run) + 1 for line in lines for run in _runs(line))])
+    yield from (
+        "<details><summary>what the engine says</summary>",
+        "",
+        f"{fence}diff",
+        *lines[: detail.lines],
+        fence,
+        "",
+    )
+    if len(lines) > detail.lines:
+        yield from (f"*{len(lines) - detail.lines} more lines are left out.*", "")
+    yield from ("</details>", "")
+
+
+def _runs(line: str) -> Iterator[str]:
+    """The runs of backticks, which would end a fence that is no longer than they are."""
+    run = ""
+    for letter in f"{line} ":
+        if letter == "`":
+            run += letter
+        elif run:
+            yield run
+            run = ""
+
+
+def _calls(count: int) -> str:
+    return f"{count} {'call' if count == 1 else 'calls'}"

@@ -1,0 +1,114 @@
+"""What a change of the project means for one stack: calls, limits, policies, resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from policies.judging import judge
+from policies.reading import of_pulumi
+from policies.registry import RULES
+from policies.view import Stack as Judged
+from posture.model.access import Access
+from posture.model.difference import Edit, compare
+from posture.model.entries import Entry, compile_entries
+from posture.model.matrix import matrix
+from posture.model.settings import read_settings
+from posture.program.preview import preview
+from posture.report.review import DEPLOYED, Found, Review
+from posture.verify.bundle import cleaned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from policies.judging import Finding, Pack
+    from policies.view import Resource
+    from posture.model.application import Application
+    from posture.program.preview import Plan
+    from posture.stack import Stack
+
+__all__ = ["Base", "review"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """A revision to compare with, and the folder with its files."""
+
+    revision: str
+    project: Path
+
+
+def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
+    """Preview a stack and say what it means, against a base or against what is deployed.
+
+    Raises:
+        EngineError: The stack can't be previewed.
+        InputError: A mistake in its files, or in the base's.
+    """
+    application, posture = stack.load()
+    engine = stack.engine()
+    engine.prepare()
+    before_name, before = _deployed_name(stack), None
+    if base:
+        before_name, before = _of_base(base, stack.name)
+    plan = preview(engine, folder)
+    then = before if before is not None else _entries(_read(plan, after=False))
+    resources = tuple(_read(plan, after=True))
+    now = _entries(resources)
+    old, new = Access(then), Access(now)
+    difference = compare(application, (before_name, old), (posture.name, new))
+    edits = tuple(Edit(e.entry, e.field, _masked(e.before), _masked(e.after)) for e in difference.edits)
+    return Review(
+        stack=stack.name,
+        against=base.revision if base else DEPLOYED,
+        difference=replace(difference, edits=edits),
+        matrix=matrix(new, application, posture.name),
+        found=tuple(_found(plan, pack)),
+        suppressed=tuple(_suppressed(resources, application, pack)),
+        counts=plan.counts,
+        diff=cleaned(plan.diff, ()),
+    )
+
+
+def _deployed_name(stack: Stack) -> str:
+    return str(stack.applied().get("posture") or "nothing")
+
+
+def _of_base(base: Base, name: str) -> tuple[str, tuple[Entry, ...]]:
+    """The posture of a stack in a base; nothing where the stack isn't in it."""
+    if not (base.project / f"Pulumi.{name}.yaml").exists():
+        return "nothing", ()
+    settings = read_settings(base.project, name)
+    application, posture = settings.load(base.project)
+    return posture.name, compile_entries(application, posture, settings.proxies)
+
+
+def _read(plan: Plan, *, after: bool) -> Iterable[Resource]:
+    for each in plan.resources:
+        inputs = each.after if after else each.before
+        if inputs is not None:
+            yield of_pulumi(each.kind, each.name, inputs)
+
+
+def _entries(resources: Iterable[Resource]) -> tuple[Entry, ...]:
+    return tuple(resource.view for resource in resources if isinstance(resource.view, Entry))
+
+
+def _found(plan: Plan, pack: Pack) -> Iterable[Found]:
+    for violation in plan.violations:
+        rule = RULES.get(violation.rule)
+        if rule is not None:
+            yield Found(rule, pack.config.level(rule), violation.words.removesuffix(rule.mend).strip(" ."))
+
+
+def _suppressed(resources: tuple[Resource, ...], application: Application, pack: Pack) -> Iterable[Finding]:
+    return (finding for finding in judge(Judged(resources, application), pack) if finding.suppression)
+
+
+def _masked(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return cleaned(value, ())
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list) else value

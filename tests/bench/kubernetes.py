@@ -1,0 +1,127 @@
+"""The Kubernetes target on a real API server, against a bare Pulumi program with the same manifests.
+
+Both run by the same engine with the same plugins. `clusterChecks` is part of ours, and so of its figures.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from posture.local import tools
+from posture.local.certificate import ensure_certificate
+from posture.model.manifests.inventory import inventory
+from posture.model.settings import read_settings
+from posture.program.manifest import annotated
+from tests.bench.figures import Row, timed
+from tests.bench.local import PAIR, run
+from tests.conftest import Project
+from tests.kubernetes.conftest import CRDS, PROGRAMS
+from tests.kubernetes.consul_k8s import consul_k8s
+from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.node import node
+from tests.kubernetes.stacks import ClusterStack, prepare_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["kubernetes_rows"]
+
+_ROUNDS = 4
+_BARE = """
+import pathlib
+import pulumi
+import pulumi_kubernetes as k8s
+import yaml
+
+
+class Object(pulumi.CustomResource):
+    def __init__(self, fields, opts):
+        group, _, version = fields["apiVersion"].rpartition("/")
+        token = f"kubernetes:{{group or 'core'}}/{{version}}:{{fields['kind']}}"
+        super().__init__(token, f"{{fields['kind']}}/{{fields['metadata']['name']}}", fields, opts)
+
+
+config = pulumi.Config()
+own = pulumi.ResourceOptions(provider=k8s.Provider("k8s", context="{context}", kubeconfig="{kubeconfig}"))
+before = []
+for group in yaml.safe_load(pathlib.Path(config.require("posture") + ".yaml").read_text()):
+    opts = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(depends_on=list(before)))
+    before = [Object(each, opts) for each in group]
+"""
+
+
+def kubernetes_rows() -> list[Row]:
+    """Run both in a cluster of their own, one after the other, and leave nothing behind."""
+    programs = {name: tool.path for name in PROGRAMS if (tool := tools.find(name, tools=tools.TEST_TOOLS))}
+    with tempfile.TemporaryDirectory() as folder, ControlPlane(_made(folder, "cluster"), programs) as control_plane:
+        control_plane.apply_crds(CRDS)
+        certificate, key = Path(folder, "certificate.pem"), Path(folder, "key.pem")
+        ensure_certificate(certificate, key)
+        control_plane.kubectl("create", "namespace", "consul")
+        prepare_cluster(control_plane, certificate, key)
+        with consul_k8s(control_plane), node(control_plane):
+            project = Project.copied(_made(folder, "project"))
+            stack = ClusterStack(project, control_plane, "bench")
+            stack.configure()
+            return list(_measure(stack, Path(folder)))
+
+
+def _measure(stack: ClusterStack, folder: Path) -> Iterator[Row]:
+    stack.posture("env")
+    ours = _rounds(stack, stack.project.folder, stack.name)
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    bare = _bare_program(stack, folder)
+    theirs = _rounds(stack, bare, "bare")
+    run(bare, stack.variables, "pulumi", "destroy", "--yes", "--skip-preview", "--stack", "bare")
+    for what, mine, floor in zip(("preview", "posture switch, `pulumi up`"), ours, theirs, strict=True):
+        figures = f"{mine:.2f} s", f"{floor:.2f} s, a bare program", f"{mine / floor:.2f}"
+        yield Row(f"Kubernetes target: {what}", *figures, "≤ 1.2")
+
+
+def _rounds(stack: ClusterStack, folder: Path, name: str) -> tuple[float, float]:
+    """Seconds of a preview without changes, and of a switch; the first `up` of each posture warms up."""
+
+    def pulumi(*arguments: str) -> float:
+        return timed(lambda: run(folder, stack.variables, "pulumi", *arguments, "--stack", name))
+
+    previews, switches = [], []
+    for round_ in range(2 + _ROUNDS):
+        pulumi("config", "set", "posture", PAIR[round_ % 2])
+        switches.append(pulumi("up", "--yes", "--skip-preview"))
+        previews.append(pulumi("preview"))
+    return statistics.median(previews[2:]), statistics.median(switches[2:])
+
+
+def _bare_program(stack: ClusterStack, folder: Path) -> Path:
+    """The same objects as somebody would declare them who has only Pulumi, in groups that rely on each other."""
+    bare = _made(str(folder), "bare")
+    (bare / "Pulumi.yaml").write_text(
+        "name: bare\nruntime:\n  name: python\n  options:\n    virtualenv: ../project/.venv\n"
+    )
+    plane = stack.control_plane
+    (bare / "__main__.py").write_text(_BARE.format(context=plane.context, kubeconfig=plane.kubeconfig))
+    for posture in PAIR:
+        settings = read_settings(stack.project.folder, stack.name).model_copy(update={"posture": posture})
+        found = inventory(*settings.load(stack.project.folder), settings, stack.name)
+        pods = found.workloads
+        groups = [
+            *(found.namespaces, found.mesh, found.services, found.intentions[:1], found.intentions[1:]),
+            [each for workload in pods for each in (workload.service_account, workload.service)],
+            [each for workload in pods for each in workload.deployments],
+            *([each] for each in found.gateway),
+        ]
+        text = yaml.safe_dump([[annotated(each) for each in group] for group in groups])
+        (bare / f"{posture}.yaml").write_text(text)
+    run(bare, stack.variables, "pulumi", "stack", "init", "bare")
+    return bare
+
+
+def _made(folder: str, name: str) -> Path:
+    path = Path(folder, name)
+    path.mkdir()
+    return path

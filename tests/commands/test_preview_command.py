@@ -1,0 +1,92 @@
+"""`posture preview` as a pull request runs it: the real engine, against a base revision, with nothing deployed."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Project
+
+pytestmark = pytest.mark.engine
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+
+
+@pytest.fixture(scope="module")
+def repository(project: Project) -> Project:
+    """The project with a first revision, called base."""
+    (project.folder / ".gitignore").write_text(".posture\n.venv\npulumi-home\n")
+    for arguments in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "base"), ("tag", "base")):
+        subprocess.run([*GIT, *arguments], cwd=project.folder, check=True)
+    return project
+
+
+@pytest.fixture
+def layered_allow(repository: Project) -> Iterator[Path]:
+    """The file of the posture of dev, as it was again afterwards."""
+    file = repository.folder / "stacks" / "layered-allow.yaml"
+    before = file.read_text()
+    yield file
+    file.write_text(before)
+
+
+def test_no_change_is_one_line_whatever_is_to_fail(repository: Project) -> None:
+    answer = repository.posture("preview", "-s", "dev", "--base", "base", "--fail-on", "any", "--fail-on", "widening")
+    assert answer.stdout == "<!-- consul-posture preview -->\n✓ Nothing changes on dev.\n"
+
+
+def test_a_widened_grant_is_shown_and_fails_where_that_is_asked_for(repository: Project, layered_allow: Path) -> None:
+    layered_allow.write_text(
+        layered_allow.read_text().replace("/ratings/, methods: [GET]", "/ratings/, methods: [GET, POST]")
+    )
+    comment = repository.folder.parent / "comment.md"
+    options = ("preview", "-s", "dev", "--base", "base", "--out", str(comment))
+    assert repository.posture(*options).stdout == ""
+    text = comment.read_text()
+    assert text.splitlines()[1] == "## Posture: ⚠️ opens 2 calls"
+    assert "| reviews → ratings | `POST /ratings/0` | **new method** |" in text
+    assert "what the engine says" in text
+    repository.posture(*options, "--fail-on", "policy")
+    repository.posture(*options, "--fail-on", "widening", check=1)
+
+
+def test_a_refused_posture_fails_where_policies_are_asked_for(repository: Project, layered_allow: Path) -> None:
+    layered_allow.write_text(layered_allow.read_text().replace("pathPrefix: /ratings/", "pathPrefix: /ratings"))
+    answer = repository.posture("preview", "-s", "dev", "--base", "base", "--fail-on", "policy", check=1)
+    assert "❌ 1 refused by policy" in answer.stdout
+    assert "| ❌ CP203 | service-intentions/ratings prefix /ratings also matches /ratingsX |" in answer.stdout
+
+
+def test_a_stack_that_cannot_be_previewed_is_named_and_the_others_still_are(repository: Project) -> None:
+    broken = repository.folder / "Pulumi.broken.yaml"
+    broken.write_text('config:\n  consul-posture:posture: layred-allow\n  consul-posture:localNetwork: "127.39"\n')
+    try:
+        answer = repository.posture("preview", "--base", "base", check=2)
+    finally:
+        broken.unlink()
+    assert "❌ no preview of broken" in answer.stdout
+    assert "no posture 'layred-allow'; did you mean 'layered-allow'?" in answer.stdout
+    assert "Nothing changes on dev." in answer.stdout
+    assert "no preview of broken: no posture 'layred-allow'" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--base", "nowhere"), "no revision 'nowhere' here; fetch it, or name another one with --base"),
+        (("--base", "--help"), "no revision '--help' here"),
+        (("--stack", "deev"), "no stack 'deev'; did you mean 'dev'?"),
+        (("--out", "/nowhere/comment.md"), "can't write /nowhere/comment.md: there is no such folder"),
+    ],
+)
+def test_bad_input_gets_one_line(repository: Project, arguments: tuple[str, ...], words: str) -> None:
+    answer = repository.posture("preview", *arguments, check=2)
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("error: ")
+    assert words in answer.stderr
+    assert answer.stderr.count("\n") == 1

@@ -1,0 +1,59 @@
+"""Which edits are said in words of their own, and which are left to the words about limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from posture.model.difference import Edit
+from posture.report.edit_words import of_a_limit, said
+
+ENTRY = "service-defaults/details"
+LIMITER = {"Name": "builtin/lua", "Arguments": {"Script": {"service": "details", "workers": 1, "limits": ()}}}
+OTHER = {"Name": "builtin/ext-authz", "Arguments": {"Config": {}}}
+OVERRIDES = {"Overrides": [{"Name": "ratings", "Limits": {"MaxConnections": 1}}]}
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("MaxInboundConnections", 1, 2),
+        ("RateLimits.InstanceLevel.RequestsPerSecond", 1, 2),
+        ("EnvoyExtensions", None, {"builtin/lua": LIMITER}),
+        ("EnvoyExtensions.builtin/lua", LIMITER, None),
+        ("EnvoyExtensions.builtin/lua.Arguments.Script.limits", (), ()),
+        ("UpstreamConfig", OVERRIDES, None),
+        ("UpstreamConfig.Overrides", OVERRIDES["Overrides"], []),
+    ],
+)
+def test_a_change_of_limits_is_left_to_their_words(field: str, before: Any, after: Any) -> None:
+    edit = Edit(ENTRY, field, before, after)
+    assert of_a_limit(edit)
+    assert said(edit) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("", {"Protocol": "http", "MaxInboundConnections": 1}, None),
+        ("EnvoyExtensions", None, {"builtin/lua": LIMITER, "builtin/ext-authz": OTHER}),
+        ("EnvoyExtensions.builtin/lua.Arguments.Script", "-- some program", "-- another"),
+        ("UpstreamConfig", {**OVERRIDES, "Defaults": {}}, OVERRIDES),
+        ("UpstreamConfig.Overrides", [{"Name": "ratings", "ConnectTimeoutMs": 1}], []),
+        ("Protocol", "tcp", "http"),
+    ],
+)
+def test_what_changes_more_than_limits_is_shown_as_it_is(field: str, before: Any, after: Any) -> None:
+    assert not of_a_limit(Edit(ENTRY, field, before, after))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit(ENTRY, "EnvoyExtensions", {"builtin/lua": LIMITER, "builtin/ext-authz": OTHER}, None),
+        Edit(ENTRY, "EnvoyExtensions.builtin/ext-authz", OTHER, None),
+    ],
+)
+def test_an_extension_that_goes_loosens(edit: Edit) -> None:
+    assert said(edit) == ("details loses builtin/ext-authz", True)
