@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterStack", "ClusterStatus"]
 
-_SETTLING = 60
+_STARTING, _SETTLING = 120, 60
+"""Seconds for pods to run, and for the last change to reach every Envoy."""
+
 _DRAINING = 60
-"""Seconds; consul-dataplane has Envoy close such connections after 30."""
+"""Seconds; consul-dataplane has Envoy close connections of earlier rules after 30."""
 
 _NOT_YET = {None, 404, 503}
 """What a gateway answers before its route has arrived, and before the service behind it has."""
@@ -93,7 +95,7 @@ class ClusterStack(Stack):
             return
         report("having the pods ask each other")
         try:
-            with self.live() as target:
+            with self.live(_STARTING) as target:
                 self._settle(target, report)
         except InputError as error:
             raise MeshError(
@@ -127,8 +129,8 @@ class ClusterStack(Stack):
             time.sleep(0.2)
 
     @contextmanager
-    def live(self) -> Iterator[ClusterTarget]:
-        """The mesh that runs, to be asked in everybody's name.
+    def live(self, patience: float = 0) -> Iterator[ClusterTarget]:
+        """The mesh that runs, to be asked in everybody's name; if it is just starting, with patience (seconds).
 
         Raises:
             InputError: It isn't running, or not everybody can ask.
@@ -137,7 +139,7 @@ class ClusterStack(Stack):
             raise InputError("'probeImage' is empty, so nobody can be asked; set it to an image with curl")
         application, _ = self.load()
         placement = self.settings.placement(self.name, application)
-        with ClusterTarget(self.connect(), application, placement, self.settings.probe_image) as target:
+        with ClusterTarget(self.connect(), application, placement, self.settings.probe_image, patience) as target:
             yield target
 
     def as_held(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

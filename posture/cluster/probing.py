@@ -9,6 +9,7 @@ what goes elsewhere on in plain text, which a sidecar closes without a word (mea
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
@@ -61,6 +62,7 @@ class ClusterTarget:
         application: What runs there.
         placement: Where.
         image: The probing containers': curl 7.88 or newer, and a shell.
+        patience: Seconds for pods to run: a gateway's comes when it will, and no resource waits for it.
 
     Raises:
         InputError: On entering, or by any question: no permission, a container that does not start, no pod.
@@ -68,11 +70,14 @@ class ClusterTarget:
 
     near = None
 
-    def __init__(self, connection: Connection, application: Application, placement: Placement, image: str) -> None:
+    def __init__(
+        self, connection: Connection, application: Application, placement: Placement, image: str, patience: float = 0
+    ) -> None:
         self._connection = connection
         self._application = application
         self._placement = placement
         self._image = image
+        self._patience = patience
         self._pods: dict[str, list[Pod]] = {}
         self._asking: dict[str, _Asking] = {}
         self._roots: dict[str, str] = {}
@@ -197,9 +202,11 @@ class ClusterTarget:
         """The pods by member, and the gateway's."""
         namespace, gateway = self._placement.namespace, self._application.gateway.name
         ours = {"app.kubernetes.io/instance": self._placement.stack}
+        until = time.monotonic() + self._patience
         wanted = {name: {"app": name, **ours} for name in (*self._application.services, *self._application.clients)}
         for name, labels in {**wanted, gateway: {_GATEWAY_LABEL: gateway}}.items():
-            found = pods(self._connection, namespace, labels, name)
+            while not (found := pods(self._connection, namespace, labels, name)) and time.monotonic() < until:
+                time.sleep(0.5)
             if not found:
                 raise InputError(
                     f"no pod of {name} runs in namespace {namespace}; see: kubectl get pods -n {namespace}"

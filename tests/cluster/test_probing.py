@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -86,8 +87,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return cluster
 
 
-def target() -> ClusterTarget:
-    return ClusterTarget(cast("Connection", None), APPLICATION, PLACEMENT, "registry.test/curl:8.17.0")
+def target(patience: float = 0) -> ClusterTarget:
+    return ClusterTarget(cast("Connection", None), APPLICATION, PLACEMENT, "registry.test/curl:8.17.0", patience)
 
 
 def forgotten(cluster: Cluster) -> set[str]:
@@ -154,6 +155,18 @@ def test_they_go_when_it_can_not_begin_and_it_is_said_who_gets_none(cluster: Clu
         pass
     assert cluster.outsiders == 0
     assert forgotten(cluster) >= {"details-v1", "fortio", "gateway"}
+
+
+def test_a_gateway_that_comes_late_is_waited_for(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    late = iter([[], []])
+
+    def pods(*asked: Any) -> list[Pod]:
+        return next(late, cluster.pods(*asked)) if asked[-1] == "gateway" else cluster.pods(*asked)
+
+    monkeypatch.setattr(probing, "pods", pods)
+    with target(patience=60) as mesh:
+        assert "gateway" in mesh.proxies()
 
 
 def test_a_member_without_a_pod_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
