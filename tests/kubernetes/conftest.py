@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,7 @@ def cluster_stack(
     control_plane.kubectl("create", "namespace", "consul")
     with surroundings(control_plane, page_certificate):
         yield ClusterStack(project, control_plane, "prod")
+    shutil.rmtree(project.folder / ".posture" / "prod", ignore_errors=True)  # what it knows of is gone
 
 
 @pytest.fixture(scope="module")
