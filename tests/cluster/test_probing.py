@@ -20,7 +20,7 @@ from posture.model.manifests.placement import Placement
 from tests.cluster.test_identities import INIT, Authority
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from posture.cluster.connection import Connection
 
@@ -159,7 +159,7 @@ def test_they_go_when_it_can_not_begin_and_it_is_said_who_gets_none(cluster: Clu
 
 def test_a_gateway_that_comes_late_is_waited_for(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    late = iter([[], []])
+    late: Iterator[list[Pod]] = iter([[], []])
 
     def pods(*asked: Any) -> list[Pod]:
         return next(late, cluster.pods(*asked)) if asked[-1] == "gateway" else cluster.pods(*asked)
