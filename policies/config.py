@@ -38,6 +38,12 @@ class Config:
         """All options of a rule."""
         return {**rule.options, **self.options_by_rule.get(rule.id, {})}
 
+    def of_edition(self, edition: str) -> Config:
+        """The same for a stack with this edition of Consul: an option of that name follows it, unless it is set."""
+        asking = [rule.id for rule in RULES.values() if "edition" in rule.options]
+        options = {name: {"edition": edition, **self.options_by_rule.get(name, {})} for name in asking}
+        return Config(self.levels, {**self.options_by_rule, **options})
+
 
 AS_SHIPPED = Config({}, {})
 

@@ -8,6 +8,7 @@ secret as one, and CP001 refuses what isn't known, at its own level.
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from policies.judging import Finding
     from policies.rule import Rule
     from posture.model.application import Application
+    from posture.model.settings import Settings
 
 __all__ = ["Decoder", "as_decoded", "policies_of"]
 
@@ -121,11 +123,12 @@ def _policy(rule: Rule, pack: Pack, reader: _Reader) -> Policy:
 
     def validate(args: ResourceValidationArgs, report: Callable[[str, str | None], None]) -> None:
         resource = reader.resource(args.urn, args.resource_type, args.name, args.props)
-        _report(judge_resource(rule, resource, _with(pack, rule, args.get_config())), report, {id(resource): args.urn})
+        set_up = _with(pack, rule, args.get_config(), args.urn)
+        _report(judge_resource(rule, resource, set_up), report, {id(resource): args.urn})
 
     def validate_stack(args: StackValidationArgs, report: Callable[[str, str | None], None]) -> None:
         stack, urns = reader.stack(args)
-        set_up = _with(pack, rule, args.get_config())
+        set_up = _with(pack, rule, args.get_config(), args.resources[0].urn if args.resources else "")
         found = judge(stack, set_up) if rule.id == "CP901" else judge_stack(rule, stack, set_up)
         _report((each for each in found if each.rule is rule), report, urns)
 
@@ -140,10 +143,12 @@ def _report(findings: Iterable[Finding], report: Callable[[str, str | None], Non
             report(f"{finding}. {finding.rule.mend}", urns.get(id(finding.subject)))
 
 
-def _with(pack: Pack, rule: Rule, given: Mapping[str, Any]) -> Pack:
-    """The pack with the options that the engine was given."""
+def _with(pack: Pack, rule: Rule, given: Mapping[str, Any], urn: str) -> Pack:
+    """The pack as it holds for the stack of a URN, with the options that the engine was given."""
     if not rule.options:
         return pack
+    settings = _settings(_stack_of(urn))
+    pack = pack.of_edition(settings.edition) if settings else pack
     options = {name: type(default)(given[name]) for name, default in rule.options.items() if name in given}
     if not options:
         return pack
@@ -162,9 +167,21 @@ def _schema(rule: Rule) -> PolicyConfigSchema | None:
 
 def _application(urn: str) -> Application | None:
     """The application of the stack that a URN names, if this is one of our projects: a pack is told nothing else."""
-    stack = urn.removeprefix("urn:pulumi:").partition("::")[0]
+    settings = _settings(_stack_of(urn))
     try:
-        return read_settings(Path.cwd(), stack).load(Path.cwd())[0]
+        return settings.load(Path.cwd())[0] if settings else None
+    except InputError:
+        return None
+
+
+def _stack_of(urn: str) -> str:
+    return urn.removeprefix("urn:pulumi:").partition("::")[0]
+
+
+@cache
+def _settings(stack: str) -> Settings | None:
+    try:
+        return read_settings(Path.cwd(), stack)
     except InputError:
         return None
 

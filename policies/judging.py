@@ -48,6 +48,10 @@ class Pack:
     config: Config = AS_SHIPPED
     suppressions: Suppressions = NONE
 
+    def of_edition(self, edition: str) -> Pack:
+        """The same for a stack with this edition of Consul."""
+        return replace(self, config=self.config.of_edition(edition))
+
 
 def judge(stack: Stack, pack: Pack) -> list[Finding]:
     """What all rules find, the suppressed included."""

@@ -23,6 +23,7 @@ _REQUEST = {
     "Header": [{"Name": ""}],
 }
 _TOKENS = {"Providers": [{"Name": ""}]}
+_UPSTREAM: dict[str, Any] = {"Limits": {}, "PassiveHealthCheck": {}}
 _SHAPES: dict[str, dict[str, Any]] = {
     Kind.MESH: {
         "TLS": {"Incoming": _FLOOR, "Outgoing": _FLOOR},
@@ -32,8 +33,9 @@ _SHAPES: dict[str, dict[str, Any]] = {
     Kind.SERVICE_DEFAULTS: {
         "Protocol": "",
         "MutualTLSMode": "",
-        "UpstreamConfig": {"Defaults": {"Limits": {}}},
-        "EnvoyExtensions": [{"Name": ""}],
+        "UpstreamConfig": {"Defaults": _UPSTREAM, "Overrides": [{"Name": "", **_UPSTREAM}]},
+        "RateLimits": {"InstanceLevel": {"Routes": [{"PathExact": "", "PathPrefix": ""}]}},
+        "EnvoyExtensions": [{"Name": "", "Arguments": {"Script": ""}}],
     },
     Kind.SERVICE_INTENTIONS: {
         "JWT": _TOKENS,

@@ -164,3 +164,14 @@ class Stack:
                 for service in rule.get("Services") or ():
                     found.setdefault(service["Name"], route)
         return found
+
+    @cached_property
+    def entrances(self) -> Mapping[str, set[str]]:
+        """The gateways that lead to each of those services."""
+        found: dict[str, set[str]] = {}
+        for _, entry in self.entries(Kind.HTTP_ROUTE):
+            parents = {parent["Name"] for parent in entry.body.get("Parents") or ()}
+            for rule in entry.body.get("Rules") or ():
+                for service in rule.get("Services") or ():
+                    found.setdefault(service["Name"], set()).update(parents)
+        return found

@@ -1,30 +1,40 @@
 """What strangers can reach takes only so much."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from policies.examples import ENTRANCE
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
 from posture.model.entries import Kind
+from posture.model.limit_reading import limit_of
 
-_LIMITERS = ("builtin/lua", "builtin/http/localratelimit")
+_LIMITER = "builtin/http/localratelimit"
 
 
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
-    limited = {
-        entry.name
-        for _, entry in stack.entries(Kind.SERVICE_DEFAULTS)
-        if entry.body.get("MaxInboundConnections")
-        or entry.body.get("RateLimits")
-        or any(each.get("Name") in _LIMITERS for each in entry.body.get("EnvoyExtensions") or ())
-    }
-    defaults = {entry.name: resource for resource, entry in stack.entries(Kind.SERVICE_DEFAULTS)}
+    defaults = {entry.name: (resource, entry.body) for resource, entry in stack.entries(Kind.SERVICE_DEFAULTS)}
+    limited = {name for name, (_, body) in defaults.items() if _has_rate(body) or _limits_connections(body)}
+    gateways = {name for name in stack.gateways if name in defaults and _has_rate(defaults[name][1])}
     for service, route in stack.edge_services.items():
-        if service not in limited:
+        if service not in limited and stack.entrances[service] - gateways:
             words = "can be reached from outside, and nothing limits how hard"
-            yield Problem(
-                words if service in defaults else f"leads to {service}, which {words}", on=defaults.get(service, route)
-            )
+            if service in defaults:
+                yield Problem(words, on=defaults[service][0])
+            else:
+                yield Problem(f"leads to {service}, which {words}", on=route)
+
+
+def _has_rate(body: Mapping[str, Any]) -> bool:
+    limit = limit_of(body)
+    extensions = body.get("EnvoyExtensions") or ()
+    return bool(limit and limit.has_rates) or any(each["Name"] == _LIMITER for each in extensions)
+
+
+def _limits_connections(body: Mapping[str, Any]) -> bool:
+    """Of a service; Consul has no such limit for gateways."""
+    limit = limit_of(body)
+    return bool(limit and limit.max_inbound_connections)
 
 
 RULE = Rule(
@@ -32,7 +42,7 @@ RULE = Rule(
     title="A service that can be reached from outside has a limit",
     level=Level.ADVISORY,
     why="One visitor can use up what all others need, and what stands behind it.",
-    mend="Set limits for the service, such as maxInboundConnections.",
+    mend="Limit the service, or the gateway that leads to it, such as by requestsPerSecond.",
     judge_stack=judge,
 )
 

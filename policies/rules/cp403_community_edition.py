@@ -38,10 +38,10 @@ def _fields(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:  # noqa: A
 
 RULE = Rule(
     id="CP403",
-    title="Nothing needs Consul Enterprise",
+    title="Nothing needs another edition of Consul than the stack has",
     level=Level.MANDATORY,
     why="Community Edition refuses these fields or ignores them: a limit that is written is then no limit.",
-    mend="Use what Community Edition has, or set this rule's option edition to enterprise.",
+    mend="Use what Community Edition has, or set edition to enterprise: the stack's, or this rule's option.",
     judge=judge,
     options={"edition": "community"},
     choices={"edition": ("community", "enterprise")},

@@ -107,7 +107,7 @@ def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
         application, posture = settings.load(project)
         resources = tuple(stack_resources(settings, application, posture, name))
         places = origins(project, application, settings.posture)
-        for finding in judge(Stack(resources, application), pack):
+        for finding in judge(Stack(resources, application), pack.of_edition(settings.edition)):
             each = _place(finding, places, f"stacks/{settings.posture}.yaml")
             placed.setdefault((finding.rule.id, str(finding), each.file, each.line), each)
         seen |= {resource.name for resource in resources}

@@ -1,7 +1,8 @@
 """The corpus: what is wrong with a program, written as the resources that make it so.
 
 A case is what its file holds, put over a program that is right (`on: local`, `on: kubernetes`) or over none: a resource
-takes the place of one of the same name, those named by `without` are left out. `finds` lists every finding there is.
+takes the place of one of the same name, those named by `without` are left out. `finds` lists every finding there is. A
+script that is written as a map is the rate limiter with these limits.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from policies.registry import RULES
 from posture.model.application import load_application
 from posture.model.document import documents_in
 from posture.model.entries import compile_entries
+from posture.model.limiter import lua_of
 from posture.model.posture import load_posture
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +75,7 @@ def _good(name: str) -> list[dict[str, Any]]:
 
 def read_case(file: Path) -> Case:
     text = file.read_text()
-    case = Case(file.stem, [document for document in yaml.safe_load_all(text) if document])
+    case = Case(file.stem, [_with_scripts(document) for document in yaml.safe_load_all(text) if document])
     for key, value in re.findall(r"^# (on|without|finds): (.*)$", text, re.MULTILINE):
         match key:
             case "on":
@@ -83,6 +85,15 @@ def read_case(file: Path) -> Case:
             case _:
                 case.finds.append(value)
     return case
+
+
+def _with_scripts(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_scripts(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    is_script = value.keys() == {"service", "workers", "limits"}
+    return lua_of(**value) if is_script else {key: _with_scripts(each) for key, each in value.items()}
 
 
 CASES = {file.stem: read_case(file) for file in sorted(CORPUS.glob("*.yaml"))}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -14,9 +15,7 @@ from policies.suppressions import load_suppressions
 from posture.cli import posture
 from posture.errors import InputError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 BAD_PREFIX = READER.replace("/details/", "/details")
 TODAY = datetime.now(UTC).date()
 
@@ -136,3 +135,27 @@ def test_options_change_what_a_rule_refuses(tmp_path: Path) -> None:
     entry = "Kind: sameness-group\nName: all\n"
     assert judged(tmp_path, entry)[0] == 1
     assert judged(tmp_path, entry, config='{"CP403": {"edition": "enterprise"}}')[0] == 0
+
+
+def test_a_stack_s_own_edition_counts_unless_the_rule_s_option_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enterprise's native rates are what a stack with that edition compiles to."""
+    for name in ("apps", "stacks"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "Pulumi.yaml").touch()
+    (tmp_path / "stacks" / "quick.yaml").write_text("description: quick\nlimits: {details: {requestsPerSecond: 5}}\n")
+    settings = "config: {consul-posture:posture: quick, consul-posture:edition: %s}\n"
+    (tmp_path / "Pulumi.ce.yaml").write_text(settings % "community")
+    (tmp_path / "Pulumi.ent.yaml").write_text(settings % "enterprise")
+    community = tmp_path / "config.json"
+    community.write_text('{"CP403": {"edition": "community"}}')
+    monkeypatch.chdir(tmp_path)
+
+    def finds(stack: str, *options: str) -> bool:
+        answer = CliRunner().invoke(posture, ["policy", "--stack", stack, *options], catch_exceptions=False)
+        return "CP403 service-defaults/details sets RateLimits" in answer.stdout
+
+    assert not finds("ce")
+    assert not finds("ent")
+    assert finds("ent", "--config", str(community))

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from policies.examples import CENTURY
 from tests.policies.conftest import ROOT
@@ -79,6 +80,20 @@ def test_options_come_from_the_pack_and_from_the_engine(previews: Previews, pack
     own.write_text('{"CP303": {"days": 3}}')
     options = ("--policy-pack", str(pack), "--policy-pack-config", str(own))
     assert "CP303" not in previews.run(ending, *options, check=0)
+
+
+def test_the_stack_s_own_edition_counts_under_the_engine(previews: Previews, pack: Path) -> None:
+    rates = {"Protocol": "http", "RateLimits": {"InstanceLevel": {"RequestsPerSecond": 5, "RequestsMaxBurst": 5}}}
+    native = resources(("service-defaults", "details", rates))
+    assert "CP403" in previews.run(native, "--policy-pack", str(pack), check=1)
+    settings = previews.folder / "Pulumi.dev.yaml"
+    before = settings.read_text()
+    config = yaml.safe_load(before)["config"]
+    settings.write_text(yaml.safe_dump({"config": {**config, "consul-posture:edition": "enterprise"}}))
+    try:
+        assert "CP403" not in previews.run(native, "--policy-pack", str(pack), check=0)
+    finally:
+        settings.write_text(before)
 
 
 def test_suppressions_hold_under_the_engine_and_must_be_in_use(previews: Previews, pack: Path) -> None:

@@ -1,0 +1,77 @@
+"""What the policy pack and `posture preview` say of a stack in a cluster, deployed or not, reachable or not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from posture.model.posture import available
+
+if TYPE_CHECKING:
+    from tests.kubernetes.stacks import ClusterStack
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.engine]
+
+ROOT = Path(__file__).parents[2]
+PACK = ("--policy-pack", str(ROOT / "policies"))
+
+
+@pytest.fixture(scope="module")
+def stack(cluster_stack: ClusterStack) -> ClusterStack:
+    cluster_stack.configure()
+    cluster_stack.posture("up", "deny-all")
+    return cluster_stack
+
+
+def opened(comment: str) -> set[tuple[str, str]]:
+    """The calls that a comment says open, each with its request."""
+    return set(re.findall(r"^\| (\S+ → \S+) \| `(\S+ \S+)` \| \*\*", comment, re.MULTILINE))
+
+
+def opened_on_the_local_target(stack: ClusterStack) -> set[tuple[str, str]]:
+    stack.project.add_stack("here", "127.213", 18499)
+    said = stack.project.posture("diff", "deny-all", "layered-allow", "--stack", "here", "--format", "json").stdout
+    calls = [change.values() for change in json.loads(said)["opened"]]
+    return {(f"{source} → {destination}", f"{method} {path}") for source, destination, method, path, *_ in calls}
+
+
+@pytest.mark.parametrize("posture", available(ROOT / "stacks"))
+def test_no_rule_refuses_a_posture_that_is_shipped(stack: ClusterStack, posture: str) -> None:
+    stack.configure(posture=posture)
+    said = stack.pulumi("preview", *PACK)
+    assert "consul-posture" in said.partition("Policies:")[2]
+    assert "[mandatory]" not in said
+
+
+def test_a_rule_refuses_what_a_stack_has_in_a_cluster(stack: ClusterStack) -> None:
+    file = stack.project.folder / "stacks" / "careless.yaml"
+    grants = "[{name: wide, from: reviews, to: ratings, permissions: [{pathPrefix: /ratings, methods: [GET]}]}]"
+    file.write_text(f"description: careless\nextends: deny-all\ngrants: {grants}\n")
+    stack.configure(posture="careless")
+    try:
+        said = stack.pulumi("preview", *PACK, check=1)
+    finally:
+        file.unlink()
+    assert re.findall(r"\[mandatory\].*(CP\d+)", said) == ["CP203"]
+
+
+def test_a_switch_opens_the_same_calls_as_on_the_local_target(stack: ClusterStack) -> None:
+    stack.configure(posture="layered-allow")
+    comment = stack.posture("preview", "--fail-on", "widening", check=1).stdout
+    assert "`deny-all` → `layered-allow`, against what is deployed" in comment
+    assert opened(comment) == opened_on_the_local_target(stack)
+    assert len(opened(comment)) >= 4
+    assert "4 to update" in comment
+
+
+def test_a_cluster_that_does_not_answer_is_previewed_all_the_same(stack: ClusterStack, tmp_path: Path) -> None:
+    text = stack.control_plane.kubeconfig.read_text()
+    dead = tmp_path / "kubeconfig"
+    dead.write_text(text.replace(stack.control_plane.server, "https://127.0.0.1:1"))
+    stack.configure(posture="layered-allow", kubeconfig=str(dead))
+    comment = stack.posture("preview").stdout
+    assert opened(comment) == opened_on_the_local_target(stack)
