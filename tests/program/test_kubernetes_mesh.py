@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pytest
@@ -13,6 +14,9 @@ from pulumi.runtime.mocks import MockMonitor
 from posture.errors import InputError
 from posture.program.configuration import read_configuration
 from posture.program.targets import deploy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "consul-posture:"
@@ -95,6 +99,16 @@ def declare(folder: Path, **config: str) -> Declared:
 
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # it has no types
     return declared
+
+
+@pytest.fixture(scope="module", autouse=True)
+def event_loop() -> Iterator[None]:
+    """Pulumi's mocks need one that is there, and `asyncio.run`, anywhere before, leaves none."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="module")
