@@ -76,11 +76,15 @@ def down(stack: str) -> None:
     project = find_project()
     if target_of(project, stack) == "local":
         remove_stack(project, stack)  # even where its configuration is broken by now
+        kept = False
     else:
         from posture.cluster_stack import ClusterStack  # noqa: PLC0415 - takes half a second to load
 
-        ClusterStack(project, stack, err).down(_report)
-    out.print(f"stack {stack} is down; nothing of it is left")
+        opened = ClusterStack(project, stack, err)
+        opened.down(_report)
+        kept = opened.layout.passphrase.exists()
+    left = "its passphrase" if kept else "nothing of it"
+    out.print(f"stack {stack} is down; {left} is left")
 
 
 @posture.command()

@@ -54,7 +54,11 @@ class Engine:
     own_backend: bool = True
 
     def prepare(self) -> None:
-        """Make the stack known to the backend and release a lock whose holder is dead; does nothing twice."""
+        """Make the stack known to the backend, release a lock whose holder is dead, mend what a killed engine has left.
+
+        Raises:
+            InputError: Somebody else changes the stack, or its checkpoint is damaged beyond what it was before.
+        """
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.own_backend:
             self._run("stack", "select", "--create", self.stack, captured=True)
@@ -64,6 +68,9 @@ class Engine:
             if _is_engine(holder):
                 raise InputError(f"stack '{self.stack}' is being changed by process {holder}; wait until it ends")
             lock.unlink()
+        _mend_sidecars(self.state)
+        for checkpoint in _checkpoints(self.state, self.stack):
+            _mend(checkpoint)
         if not _checkpoints(self.state, self.stack):
             # In a folder of its own: `stack init` would write a salt into the committed Pulumi.STACK.yaml.
             with tempfile.TemporaryDirectory(dir=self.state) as scratch:
@@ -191,6 +198,41 @@ def _is_engine(pid: int) -> bool:
         return psutil.Process(pid).name() == "pulumi"
     except psutil.NoSuchProcess:
         return False
+
+
+def _mend_sidecars(state: Path) -> None:
+    """Remove what an engine that was killed has left empty beside its files, for the next one stops at it ("EOF").
+
+    The file backend writes each file whole, but `.attrs` beside it in place (gocloud.dev, blob/fileblob/attrs.go); it
+    does without.
+    """
+    for sidecar in state.rglob("*.attrs"):
+        if not _is_json(sidecar):
+            sidecar.unlink()
+
+
+def _mend(checkpoint: Path) -> None:
+    """Put back the one before if a checkpoint is damaged.
+
+    The engine keeps it as `.bak` (pulumi/pkg v3.259.0, backend/diy/state.go, `backupTarget`). What was written since is
+    in the mesh, and the next `up` writes it once more.
+    """
+    if _is_json(checkpoint):
+        return
+    backup = checkpoint.with_name(f"{checkpoint.name}.bak")
+    if not backup.exists() or not _is_json(backup):
+        raise InputError(f"the state in {checkpoint} is damaged, and so is its backup; put a copy of yours there")
+    shutil.copy(backup, checkpoint)
+    checkpoint.with_name(f"{checkpoint.name}.attrs").unlink(missing_ok=True)  # it has the sum of what was there
+    sys.stderr.write(f"warning: the state in {checkpoint} is damaged; going on from the one before it\n")
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text())
+    except ValueError:
+        return False
+    return True
 
 
 def _checkpoints(state: Path, stack: str) -> list[Path]:

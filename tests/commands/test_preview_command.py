@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import Project
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.conftest import Project
 
 pytestmark = pytest.mark.engine
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
 
 
 @pytest.fixture(scope="module")
-def repository(project: Project) -> Project:
-    """The project with a first revision, called base."""
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a first revision, called base, and no stack but dev."""
+    project = Project.copied(tmp_path_factory.mktemp("repository"))
     (project.folder / ".gitignore").write_text(".posture\n.venv\npulumi-home\n")
     for arguments in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "base"), ("tag", "base")):
         subprocess.run([*GIT, *arguments], cwd=project.folder, check=True)

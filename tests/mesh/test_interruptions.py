@@ -90,6 +90,32 @@ def test_an_engine_killed_leaves_a_lock_that_the_next_up_releases(live: LiveStac
     assert live.page().status_code == 200
 
 
+@pytest.mark.parametrize("damaged", ["", ".attrs"])
+def test_a_state_that_was_cut_off_is_mended(live: LiveStack, damaged: str) -> None:
+    live.up("deny-all")
+    [checkpoint] = live.layout.pulumi_state.glob(f".pulumi/stacks/*/{live.name}.json")
+    file = checkpoint.with_name(checkpoint.name + damaged)
+    file.write_text(file.read_text()[:50])
+    said = live.project.posture("up", "layered-allow", "--stack", live.name).stderr
+    assert damaged or f"the state in {checkpoint} is damaged; going on from the one before it" in said
+    assert live.changes() == {}
+    assert live.page().status_code == 200
+
+
+def test_a_checkpoint_without_a_sound_backup_is_one_line(live: LiveStack) -> None:
+    live.up("deny-all")
+    [checkpoint] = live.layout.pulumi_state.glob(f".pulumi/stacks/*/{live.name}.json")
+    backup = checkpoint.with_name(f"{checkpoint.name}.bak")
+    kept = checkpoint.read_text(), backup.read_text()
+    for file in (checkpoint, backup):
+        file.write_text("")
+    done = live.project.posture("up", "--stack", live.name, check=2)
+    checkpoint.write_text(kept[0])
+    backup.write_text(kept[1])
+    assert f"the state in {checkpoint} is damaged, and so is its backup" in done.stderr
+    live.up("deny-all")
+
+
 @pytest.mark.parametrize("step", ["registering", "applying", "asking"])
 def test_ctrl_c_ends_what_the_interrupted_up_has_started(project: Project, step: str) -> None:
     project.add_stack("fresh", "127.43", 9446)
