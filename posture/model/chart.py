@@ -29,15 +29,13 @@ class ChartLine:
     """What differs from one line of the chart to the next.
 
     Args:
-        consul: The version of Consul that it installs.
         gateway_api: The newest version of the Gateway API whose CRDs it brings and its controller serves.
     """
 
-    consul: str
     gateway_api: str
 
 
-_LINES = {"1.9": ChartLine("1.22", "v1beta1"), "2.0": ChartLine("2.0", "v1")}
+_LINES = {"1.9": ChartLine("v1beta1"), "2.0": ChartLine("v1")}
 
 
 def chart_line(version: str) -> ChartLine:
