@@ -110,9 +110,11 @@ FILLED_IN: dict[Kind, Body] = {
 
 def _mesh(posture: Posture) -> Body:
     floor = {"TLSMinVersion": posture.mesh.tls_min_version}
+    # Envoy's clients speak TLS 1.2 at most if nothing is said (its `TlsParameters`), and so nothing at a higher floor.
+    outgoing = {**floor, "TLSMaxVersion": "TLSv1_3"}
     return {
         "AllowEnablingPermissiveMutualTLS": False,
-        "TLS": {"Incoming": floor, "Outgoing": floor},
+        "TLS": {"Incoming": floor, "Outgoing": outgoing},
         "HTTP": {
             "SanitizeXForwardedClientCert": True,
             "Incoming": {
