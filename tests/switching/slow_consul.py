@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -23,44 +24,64 @@ if TYPE_CHECKING:
 
     from pulumi.provider.experimental.property_value import PropertyValue
 
-__all__ = ["put_on_path"]
+__all__ = ["SlowMotion"]
 
 ROOT = Path(__file__).parents[2]
-MOST, SEED, LOG = "SLOW_MOST_SECONDS", "SLOW_SEED", "SLOW_LOG"
+FOLDER = "SLOW_CONSUL"
+
+
+@dataclass(frozen=True)
+class SlowMotion:
+    """A folder that holds the plugin, how slow it is, and when it has written what."""
+
+    folder: Path
+
+    def install(self) -> dict[str, str]:
+        """Write what starts the plugin; the variables with which the engine takes it."""
+        self.folder.mkdir(exist_ok=True)
+        shim = self.folder / "pulumi-resource-consul"
+        command = shlex.join([sys.executable, "-m", "tests.switching.slow_consul"])
+        shim.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {command} "$@"\n')
+        shim.chmod(0o700)
+        self.set_pace(0, 0, 0)
+        return {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}", FOLDER: str(self.folder)}
+
+    def set_pace(self, least: float, most: float, seed: int) -> None:
+        """From now on each write takes from least to most seconds more, and the log is empty."""
+        (self.folder / "pace").write_text(f"{least} {most} {seed}")
+        (self.folder / "writes").write_text("")
+
+    @property
+    def pace(self) -> tuple[float, float, int]:
+        """As it was set."""
+        least, most, seed = (self.folder / "pace").read_text().split()
+        return float(least), float(most), int(seed)
+
+    def note(self) -> None:
+        """Log that something was written now."""
+        with (self.folder / "writes").open("a") as log:
+            log.write(f"{time.time()}\n")
+
+    @property
+    def last_write(self) -> float:
+        """When (Unix time); 0 if nothing was written since the pace was set."""
+        return float(["0", *(self.folder / "writes").read_text().split()][-1])
 
 
 class SlowConsul(ConsulProvider):
-    """Waits up to so many seconds before each write, and notes when it was done."""
+    """Waits before each write."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         super().__init__(environment)
-        self._chance = Random(environment[SEED])  # noqa: S311 - the same waits in each run
-        self._most = float(environment[MOST])
-        self._log = Path(environment[LOG])
+        self._motion = SlowMotion(Path(environment[FOLDER]))
+        self._least, self._most, seed = self._motion.pace
+        self._chance = Random(seed)  # noqa: S311 - the same waits in each run
 
     async def _write(self, texts: Mapping[str, str]) -> dict[str, PropertyValue]:
-        await asyncio.sleep(self._chance.uniform(0, self._most))
+        await asyncio.sleep(self._chance.uniform(self._least, self._most))
         written = await super()._write(texts)
-        with self._log.open("a") as log:
-            log.write(f"{time.time()} {texts['kind']}/{texts['name']}\n")
+        self._motion.note()
         return written
-
-
-def put_on_path(folder: Path, most: float, seed: int) -> dict[str, str]:
-    """Write what starts it into a folder; the variables with which the engine takes it."""
-    folder.mkdir(exist_ok=True)
-    shim = folder / "pulumi-resource-consul"
-    command = shlex.join([sys.executable, "-m", "tests.switching.slow_consul"])
-    shim.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {command} "$@"\n')
-    shim.chmod(0o700)
-    log = folder / "writes"
-    log.write_text("")
-    return {
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        MOST: str(most),
-        SEED: str(seed),
-        LOG: str(log),
-    }
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,11 +16,11 @@ from posture.model.posture import load_posture
 from tests.switching.asking import VISITOR, Answer, Asker, Cell, Visitor, askers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from posture.local.probing import LocalTarget
     from posture.model.application import Application
+    from tests.conftest import Project
+    from tests.postures import Fields
+    from tests.switching.slow_consul import SlowMotion
 
 __all__ = ["Outcome", "Switching", "every_ordered_pair"]
 
@@ -41,24 +42,32 @@ class Outcome:
 
 @dataclass
 class Switching:
-    """A live mesh, and how it is moved.
+    """A live mesh whose writes can be slowed down.
 
     Args:
+        project: Where its postures are, and in which it is moved.
+        stack: Its name.
         application: Whose calls are asked.
-        folder: Where the postures are.
         target: The mesh, to be asked.
-        up: Moves it to a posture.
-        writes: The log of when each entry was written.
+        motion: How slow the writes are.
     """
 
+    project: Project
+    stack: str
     application: Application
-    folder: Path
     target: LocalTarget
-    up: Callable[[str], object]
-    writes: Path
+    motion: SlowMotion
+
+    def add(self, name: str, posture: Fields) -> None:
+        """Write a posture's file; JSON is YAML."""
+        (self.project.folder / "stacks" / f"{name}.yaml").write_text(json.dumps(posture))
+
+    def up(self, posture: str) -> None:
+        """Move to a posture without being watched."""
+        self.project.posture("up", posture, "--stack", self.stack)
 
     def switch(self, old: str, new: str) -> Outcome:
-        """Move from one posture to another and ask all the time."""
+        """Move from one posture to another, and ask everything all the time."""
         before, after = (self._compiled(name) for name in (old, new))
         wanted = {
             *samples(self.application),
@@ -84,14 +93,12 @@ class Switching:
         return self._judge(everybody, before, after, f"{old} → {new}")
 
     def _compiled(self, name: str) -> tuple[Entry, ...]:
-        return compile_entries(self.application, load_posture(self.folder, name, self.application))
+        return compile_entries(self.application, load_posture(self.project.folder / "stacks", name, self.application))
 
     def _judge(
         self, everybody: list[Asker | Visitor], before: tuple[Entry, ...], after: tuple[Entry, ...], name: str
     ) -> Outcome:
         found = Outcome()
-        lines = self.writes.read_text().splitlines()
-        last_write = float(lines[-1].split()[0]) if lines else 0.0
         gateway = self.application.gateway.name
         ends = _End(gateway, before), _End(gateway, after)
         for asker in everybody:
@@ -104,7 +111,7 @@ class Switching:
                 elif then != now:
                     first = next(answer for answer in answers if answer.let_in == now)
                     found.changed += 1
-                    found.settled.append(max(0.0, first.begun - last_write))
+                    found.settled.append(max(0.0, first.begun - self.motion.last_write))
         return found
 
 
