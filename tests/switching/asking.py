@@ -44,9 +44,10 @@ class Cell(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """When it was asked for (Unix time) and what came: whether the rules let it in, and in words."""
+    """When it was asked for (Unix time), after how long it came (seconds), and what: let in by the rules? In words."""
 
     begun: float
+    took: float
     let_in: bool
     words: str
 
@@ -70,7 +71,8 @@ class Asker:
         while not stop.is_set():
             for cell in self.cells:
                 begun = time.time()
-                self.answers[cell].append(Answer(begun, *self._ask(connection, cell)))
+                let_in, words = self._ask(connection, cell)
+                self.answers[cell].append(Answer(begun, time.time() - begun, let_in, words))
                 if stop.wait(max(0.0, PACE - (time.time() - begun))):
                     break
         connection.close()
@@ -120,9 +122,10 @@ class Visitor:
             try:
                 connection.request("GET", "/productpage")
                 answer = connection.getresponse()
-                text, words = answer.read().decode(errors="replace"), str(answer.status)
+                text = answer.read().decode(errors="replace")
+                words = f"{answer.status} {text[:100] if answer.status != http.client.OK else ''}"
             except (OSError, http.client.HTTPException) as error:
                 text, words = "", f"{type(error).__name__}: {error}"
             connection.close()
             for to, cell in cells.items():
-                self.answers[cell].append(Answer(begun, SHOWN[to] in text, words))
+                self.answers[cell].append(Answer(begun, time.time() - begun, SHOWN[to] in text, words))

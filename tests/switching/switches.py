@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from posture.local.envoy import DRAIN_SECONDS
 from posture.model.access import Access, Arrival, Request
 from posture.model.entries import Entry, Kind, compile_entries
 from posture.model.matrix import rule_samples, samples
@@ -140,13 +141,18 @@ def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
     """What is wrong with a cell's answers, in their order; empty if nothing is."""
     if not answers:
         return "was never asked"
-    odd = [answer for answer in answers if answer.let_in not in {then, now} or answer.words.startswith("5")]
+    odd = [each for each in answers if (each.let_in not in {then, now} or each.words[0] == "5") and not _cut_off(each)]
     if odd:
-        return f"{odd[0].words}, one of {len(odd)} of {len(answers)}"
+        return f"{odd[0].words}, after {odd[0].took:.2f} s, one of {len(odd)} of {len(answers)}"
     turns = sum(one.let_in != other.let_in for one, other in pairwise(answers))
     if turns != (then != now) or answers[-1].let_in != now:
         return f"turned {turns} times: {' '.join('+' if answer.let_in else '-' for answer in answers)}"
     return ""
+
+
+def _cut_off(answer: Answer) -> bool:
+    """Whether it took about as long as the draining of its connection, which then ends it (ADR 6)."""
+    return not answer.words.startswith(("2", "4")) and answer.took > 0.9 * DRAIN_SECONDS
 
 
 def every_ordered_pair(names: tuple[str, str, str, str]) -> list[str]:
