@@ -151,8 +151,8 @@ def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
 
 
 def _cut_off(answer: Answer) -> bool:
-    """Whether it took about as long as the draining of its connection, which then ends it (ADR 6)."""
-    return not answer.words.startswith(("2", "4")) and answer.took > 0.9 * DRAIN_SECONDS
+    """Whether it was under way for much of the time after which its connection, being drained, is ended (ADR 6)."""
+    return not answer.words.startswith(("2", "4")) and answer.took > DRAIN_SECONDS / 2
 
 
 def every_ordered_pair(names: tuple[str, str, str, str]) -> list[str]:
