@@ -42,7 +42,7 @@ class Cell(NamedTuple):
     rule: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """The answers to one sample: those of callers with rules of their own by name, and that of all others."""
 
