@@ -61,8 +61,8 @@ def table(growths: Iterable[Growth]) -> list[str]:
 
 
 def plot(growths: Iterable[Growth], file: Path) -> None:
-    """Draw all that takes seconds, both axes logarithmic, as an SVG that depends on the figures alone."""
-    mpl.rcParams |= {"svg.hashsalt": "scale", "svg.fonttype": "path", "font.size": 9}
+    """Draw all that takes seconds, both axes logarithmic, as an image that depends on the figures alone."""
+    mpl.rcParams |= {"font.size": 9}
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     for number, growth in enumerate(each for each in growths if each.unit == SECONDS):
@@ -76,7 +76,7 @@ def plot(growths: Iterable[Growth], file: Path) -> None:
     axes.set_ylabel("seconds")
     axes.grid(visible=True, alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False, title="with its exponent, 100 to 1,000")
-    figure.savefig(file, metadata={"Date": None})
+    figure.savefig(file, dpi=120, metadata={"Software": None})
 
 
 def _words(figure: float, unit: str) -> str:

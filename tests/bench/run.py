@@ -20,7 +20,7 @@ HEAD = ("what", "figure", "floor, same run", "ratio", "goal")
 def main() -> None:
     rows = [*model_rows(), *local_rows(), *kubernetes_rows(), *policy_rows()]
     growths = scale_growths()
-    plot(growths, DOCS / "images" / "scale.svg")
+    plot(growths, DOCS / "images" / "scale.png")
     text = "\n".join(
         [
             "# Performance",
@@ -42,7 +42,7 @@ def main() -> None:
             "",
             *table(growths),
             "",
-            "![Seconds over services, both logarithmic](images/scale.svg)",
+            "![Seconds over services, both logarithmic](images/scale.png)",
             "",
         ]
     )
