@@ -14,7 +14,7 @@ from rich.console import Console
 
 from posture.local_stack import LocalStack
 from posture.model.limit_fields import limit_fields
-from posture.model.limits import Limit, Rate, RouteRate
+from posture.model.limits import Limit, Rate, RouteRates
 from posture.model.settings import read_settings
 from posture.verify.target import Pace
 from tests.bench.figures import Row
@@ -30,7 +30,7 @@ NEVER = {"requests_per_second": 100_000, "burst": 1_000_000}
 LIMIT = Limit(
     **NEVER,  # type: ignore[arg-type]  # a rate and a burst
     per_caller=Rate.model_validate(NEVER, by_name=True),
-    routes=(RouteRate.model_validate({"path_prefix": "/details/", **NEVER}, by_name=True),),
+    routes=(RouteRates.model_validate({"path_prefix": "/details/", **NEVER}, by_name=True),),
 )
 
 

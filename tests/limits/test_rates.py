@@ -13,7 +13,7 @@ from rich.console import Console
 from posture.local_stack import LocalStack
 from posture.model.access import Access
 from posture.model.entries import compile_entries
-from posture.model.limits import RouteRate
+from posture.model.limits import Rate
 from posture.model.settings import read_settings
 from posture.verify.findings import Outcome
 from posture.verify.meetings import meetings
@@ -191,7 +191,7 @@ def test_verify_holds_the_shipped_rates_against_the_mesh(limited: LiveStack) -> 
 def test_verify_finds_a_rate_that_was_taken_away(limited: LiveStack) -> None:
     under(limited, "rate-limited")
     target, access = target_of(limited), access_of(limited)
-    rate = RouteRate(path_exact="/login", requests_per_second=2, burst=4)
+    rate = Rate(requests_per_second=2, burst=4)
     meeting = next(meetings(target, limited.application, access, "productpage", "of /login"))
     with limited.consul() as consul:
         held = consul.get("/v1/config/service-defaults/productpage").raise_for_status().json()
