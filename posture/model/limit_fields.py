@@ -143,5 +143,6 @@ def _upstream(name: str, upstream: UpstreamLimits) -> Body:
             "Interval": check.interval * _SECOND,
             "MaxFailures": check.max_failures,
             "BaseEjectionTime": check.base_ejection_time * _SECOND,
+            "MaxEjectionPercent": check.max_ejection_percent,
         }
     return body

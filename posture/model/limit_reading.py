@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["limit_of"]
 
 _SECOND = 1_000_000_000
+_ENVOYS_PERCENT = 10
+"""Of the instances that a passive health check may leave out, where an entry doesn't say."""
 
 
 def limit_of(body: Body) -> Limit | None:
@@ -95,4 +97,8 @@ def _upstream(body: Body) -> UpstreamLimits:
 def _check(body: Body) -> PassiveHealthCheck:
     interval, ejection = (_positive(body.get(key)) for key in ("Interval", "BaseEjectionTime"))
     seconds = _given(interval=interval and interval // _SECOND, base_ejection_time=ejection and ejection // _SECOND)
-    return PassiveHealthCheck.model_construct(None, max_failures=body["MaxFailures"], **seconds)
+    most = body.get("MaxEjectionPercent")
+    percent = _ENVOYS_PERCENT if most is None else _positive(most) or 0
+    return PassiveHealthCheck.model_construct(
+        None, max_failures=body["MaxFailures"], max_ejection_percent=percent, **seconds
+    )

@@ -111,9 +111,9 @@ def _figures(upstream: UpstreamLimits) -> tuple[float, ...]:
         upstream.max_connections,
         upstream.max_pending_requests,
         upstream.max_concurrent_requests,
-        check and check.max_failures,
+        *((check.max_failures, -check.max_ejection_percent) if check else ()),  # the fewer may be left out, the looser
     )
-    return tuple(count or math.inf for count in counts)
+    return tuple(math.inf if count is None else count for count in counts)
 
 
 def _upstream(upstream: UpstreamLimits) -> Iterator[str]:
@@ -128,6 +128,7 @@ def _upstream(upstream: UpstreamLimits) -> Iterator[str]:
     if check:
         failures = _count(check.max_failures, "failure")
         yield f"without an instance for {check.base_ejection_time} s after {failures} in a row"
+        yield f"leaving out {check.max_ejection_percent} % of them at most"
 
 
 def _count(number: int, words: str) -> str:

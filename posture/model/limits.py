@@ -110,12 +110,15 @@ class RouteRates(Rates):
 class PassiveHealthCheck(Shape):
     """Leaves out an instance that failed ``max_failures`` times in a row (5xx, no connection); times are seconds.
 
-    Envoy looks each ``interval``, and leaves it out for ``base_ejection_time`` times the number of times that it was.
+    It is left out at once, for ``base_ejection_time`` times the number of times that it was; each ``interval`` Envoy
+    looks who may come back. Never are more than ``max_ejection_percent`` of the instances left out: by Envoy's own
+    default, 10, none of fewer than ten would be.
     """
 
     max_failures: AtLeastOne
     interval: AtLeastOne = 10
     base_ejection_time: AtLeastOne = 30
+    max_ejection_percent: Annotated[int, Field(ge=1, le=100)] = 50
 
 
 class UpstreamLimits(Shape):

@@ -25,6 +25,10 @@ def limit(**fields: Any) -> Limit:
     return Limit.model_validate(fields, by_name=True)
 
 
+def checked(**fields: Any) -> dict[str, Any]:
+    return {"upstreams": {"r": {"passive_health_check": fields}}}
+
+
 def rate_limited() -> Posture:
     return load_posture(ROOT / "stacks", "rate-limited", load_application(ROOT / "apps" / "bookinfo.yaml"))
 
@@ -54,7 +58,9 @@ upstreams = st.fixed_dictionaries(
     optional={
         "max_pending_requests": counts,
         "max_concurrent_requests": counts,
-        "passive_health_check": st.fixed_dictionaries({"max_failures": counts, "interval": counts}),
+        "passive_health_check": st.fixed_dictionaries(
+            {"max_failures": counts, "interval": counts, "max_ejection_percent": st.integers(1, 100)}
+        ),
     },
 )
 limits = st.one_of(
@@ -147,6 +153,7 @@ def test_limits_are_said_in_words() -> None:
         "32 pending requests at once",
         "64 requests at once",
         "without an instance for 10 s after 5 failures in a row",
+        "leaving out 50 % of them at most",
     )
     assert found == {
         "productpage": ["2/s of /login, burst 4", "20/s per caller, burst 40"],
@@ -174,6 +181,9 @@ def test_changes_are_said_in_words() -> None:
         ({"requests_per_second": 5, "burst": 5}, {"requests_per_second": 4, "burst": 6}, True),
         ({"max_inbound_connections": 5}, {"max_inbound_connections": 6}, True),
         ({"upstreams": {"r": {"max_connections": 5}}}, {"upstreams": {"r": {"max_pending_requests": 5}}}, True),
+        (checked(max_failures=5), checked(max_failures=6), True),
+        (checked(max_failures=5), checked(max_failures=5, max_ejection_percent=10), True),
+        (checked(max_failures=5), checked(max_failures=5, max_ejection_percent=90), False),
         (
             {"upstreams": {"r": {"max_connections": 5}}},
             {"upstreams": {"r": {"max_connections": 5, "max_pending_requests": 5}}},
@@ -255,6 +265,19 @@ def test_a_route_changes_what_those_after_it_still_meet(old: Any, new: Any, said
     before, after = (limit(max_inbound_connections=1, routes=tuple(each) or None) for each in (old, new))
     found = limit_changes({"page": before}, {"page": after})
     assert [(change.words.removeprefix("page: "), change.loosens) for change in found] == said
+
+
+@pytest.mark.parametrize(("written", "percent"), [({}, 10), ({"MaxEjectionPercent": 0}, 0)])
+def test_how_many_a_check_may_leave_out_is_envoy_s_default_where_an_entry_does_not_say(
+    written: Any, percent: int
+) -> None:
+    override = {"Name": "r", "PassiveHealthCheck": {"MaxFailures": 5, **written}}
+    read = limit_of({"UpstreamConfig": {"Overrides": [override]}})
+    assert read
+    assert read.upstreams
+    check = read.upstreams["r"].passive_health_check
+    assert check
+    assert check.max_ejection_percent == percent
 
 
 @pytest.mark.parametrize("nothing", [0, -5, "many", True])
