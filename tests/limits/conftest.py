@@ -40,7 +40,7 @@ limits:
   ratings: {requestsPerSecond: 1, burst: 6}
 """
 FAIR = """
-description: A rate for each caller of details, and for one route of productpage
+description: A rate for each caller of details, for one route of productpage, and for each caller of one of reviews
 extends: open
 limits:
   details:
@@ -49,6 +49,8 @@ limits:
     routes:
       - {pathExact: /login, methods: [GET], requestsPerSecond: 5, burst: 5}
   reviews:
+    routes:
+      - {pathPrefix: /reviews/, perCaller: {requestsPerSecond: 20, burst: 10}}
     upstreams:
       ratings: {maxConnections: 1, maxPendingRequests: 1, maxConcurrentRequests: 1}
 """

@@ -154,6 +154,22 @@ def test_a_route_under_load_leaves_the_others_alone(limited: LiveStack) -> None:
     check("productpage", of_load(took, 5, 5))
 
 
+def test_each_caller_of_a_route_has_a_rate_of_its_own_there_and_nowhere_else(limited: LiveStack) -> None:
+    under(limited, "fair")
+    target = target_of(limited)
+    endpoint = target.sidecars("reviews")[0]
+    with ThreadPoolExecutor() as pool:
+        greedy = pool.submit(target.offer, "fortio", endpoint, Pace("/reviews/0", 100, 3))
+        polite = pool.submit(target.offer, "productpage", endpoint, Pace("/reviews/0", 10, 3, connections=1))
+        elsewhere = pool.submit(target.offer, "fortio", endpoint, Pace(PATH, 50, 3))
+    for free in (polite, elsewhere):
+        assert passed(free.result()) == len(free.result().replies) >= 20
+    check("reviews", of_load(greedy.result(), 20, 10))
+    asked = request_bytes("GET", "/reviews/0", [("Host", "reviews")])
+    answers = [exchange(target.context("fortio"), endpoint, asked).responses[0] for _ in range(15)]
+    assert answers[-1].headers["x-rate-limited-by"] == "reviews 20/s of /reviews/... per caller"
+
+
 def test_a_circuit_breaker_holds_back_what_is_too_much_at_once(limited: LiveStack) -> None:
     under(limited, "fair")
     instance = limited.instance("reviews-v2")
