@@ -35,7 +35,7 @@ from policies.registry import RULES
 from policies.rule import Level
 from policies.view import Resource, Stack
 from posture.errors import InputError
-from posture.model.settings import read_settings
+from posture.model.settings import read_settings, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -154,8 +154,9 @@ def _with(pack: Pack, rule: Rule, given: Mapping[str, Any], urn: str) -> Pack:
     """The pack as it holds for the stack of a URN, with the options that the engine was given."""
     if not rule.options:
         return pack
-    settings = _settings(_stack_of(urn))
-    pack = pack.of_edition(settings.edition) if settings else pack
+    name = _stack_of(urn)
+    settings = _settings(name)
+    pack = pack.of_stack(settings.edition, str(state_folder(Path.cwd(), name))) if settings else pack
     options = {name: type(default)(given[name]) for name, default in rule.options.items() if name in given}
     if not options:
         return pack

@@ -48,9 +48,9 @@ class Pack:
     config: Config = AS_SHIPPED
     suppressions: Suppressions = NONE
 
-    def of_edition(self, edition: str) -> Pack:
-        """The same for a stack with this edition of Consul."""
-        return replace(self, config=self.config.of_edition(edition))
+    def of_stack(self, edition: str, folder: str) -> Pack:
+        """The same for a stack with this edition of Consul, whose gateway runs in this folder."""
+        return replace(self, config=self.config.of_stack(edition, folder))
 
 
 def judge(stack: Stack, pack: Pack, rules: Iterable[Rule] = RULES.values()) -> list[Finding]:
