@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -16,6 +14,8 @@ __all__ = ["ends"]
 
 def ends(certificate: Certificate) -> datetime | None:
     """When the first of its chain to end does so; None if this is no certificate."""
+    from cryptography import x509  # noqa: PLC0415 - most stacks have no certificate that rules can read
+
     try:
         chain = x509.load_pem_x509_certificates(certificate.pem.encode())
     except ValueError:

@@ -35,7 +35,6 @@ from policies.registry import RULES
 from policies.rule import Level
 from policies.view import Resource, Stack
 from posture.errors import InputError
-from posture.model.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -187,6 +186,8 @@ def _stack_of(urn: str) -> str:
 
 @cache
 def _settings(stack: str) -> Settings | None:
+    from posture.model.settings import read_settings  # noqa: PLC0415 - there is time for it once the pack has started
+
     try:
         return read_settings(Path.cwd(), stack)
     except InputError:
