@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from policies.view import Certificate
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,6 +47,8 @@ def pem_of(view: View | None, folder: str) -> bytes | None:
 
 def end_of(pem: bytes) -> datetime | None:
     """When the first of a chain to end does so; None if this is no certificate."""
+    from cryptography import x509  # noqa: PLC0415 - most stacks have no certificate that rules can read
+
     try:
         chain = x509.load_pem_x509_certificates(pem)
     except ValueError:

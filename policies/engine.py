@@ -35,7 +35,6 @@ from policies.registry import RULES
 from policies.rule import Level
 from policies.view import Resource, Stack
 from posture.errors import InputError
-from posture.model.settings import read_settings, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -156,7 +155,7 @@ def _with(pack: Pack, rule: Rule, given: Mapping[str, Any], urn: str) -> Pack:
         return pack
     name = _stack_of(urn)
     settings = _settings(name)
-    pack = pack.of_stack(settings.edition, str(state_folder(Path.cwd(), name))) if settings else pack
+    pack = pack.of_stack(settings.edition, _folder(name)) if settings else pack
     options = {name: type(default)(given[name]) for name, default in rule.options.items() if name in given}
     if not options:
         return pack
@@ -188,10 +187,18 @@ def _stack_of(urn: str) -> str:
 
 @cache
 def _settings(stack: str) -> Settings | None:
+    from posture.model.settings import read_settings  # noqa: PLC0415 - there is time for it once the pack has started
+
     try:
         return read_settings(Path.cwd(), stack)
     except InputError:
         return None
+
+
+def _folder(stack: str) -> str:
+    from posture.model.settings import state_folder  # noqa: PLC0415 - as above
+
+    return str(state_folder(Path.cwd(), stack))
 
 
 def _marked(value: Any) -> Any:  # noqa: ANN401 - any input

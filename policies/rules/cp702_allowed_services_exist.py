@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from policies.intention import allows
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack, Workload
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:

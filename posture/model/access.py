@@ -11,17 +11,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.conditions import Facts
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 from posture.model.headers import as_rules_see
 from posture.model.intentions import Decision, Intentions
-from posture.model.limit_reading import limit_of
 from posture.model.paths import METHODS, Normalization, Refusal
 from posture.model.routes import Arrival, Routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from posture.model.entries import Entry
+    from posture.model.entry import Entry
     from posture.model.intentions import Intention
     from posture.model.limits import Limit
 
@@ -141,6 +140,8 @@ class Access:
     @cached_property
     def limits(self) -> Mapping[str, Limit]:
         """What limits each service, and what enters at the gateway, by name; those without a limit are left out."""
+        from posture.model.limit_reading import limit_of  # noqa: PLC0415 - loads pydantic's models, for this alone
+
         found = {name: limit_of(body) for name, body in self._defaults.items()}
         return {name: limit for name, limit in found.items() if limit}
 

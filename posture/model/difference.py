@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from posture.model.access import Access
     from posture.model.application import Application
-    from posture.model.entries import Entry
+    from posture.model.entry import Entry
     from posture.model.limit_words import LimitChange
     from posture.model.matrix import Matrix
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import re2
 
 from posture.model.conditions import Condition, Facts, conditions_of
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from posture.model.entries import Entry
+    from posture.model.entry import Entry
 
 __all__ = ["ANYONE", "Decision", "Intention", "Intentions", "Rule"]
 
