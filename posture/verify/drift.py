@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posture.errors import InputError
 from posture.model.access import Access, Request
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.model.difference import Edit
 
-__all__ = ["Held", "drift_findings", "held_entries", "posture_of"]
+__all__ = ["Held", "Standing", "bare", "drift_findings", "held_entries", "posture_of"]
 
 _BOOKKEEPING = frozenset({"Kind", "Name", "Namespace", "Partition", "CreateIndex", "ModifyIndex", "Hash", "Status"})
 """What Consul adds to an entry, or what tells it from others, and is none of its content."""
@@ -41,13 +41,26 @@ class Held:
     others: tuple[str, ...]
 
 
+class Standing(NamedTuple):
+    """The entries that an engine has recorded in its state, and those that Consul holds."""
+
+    recorded: Held
+    held: Held
+
+    @property
+    def changed(self) -> list[str]:
+        """The recorded ones that are otherwise by now, or gone: by another's hand, or by an `up` that was cut short."""
+        theirs = _by_name(self.held.entries)
+        return [name for name, own in _by_name(self.recorded.entries).items() if theirs.get(name) != own]
+
+
 def held_entries(raw: Iterable[Mapping[str, Any]]) -> Held:
     """Read config entries in the JSON of Consul's API."""
     known, others = [], []
     for each in raw:
         kind, name = each["Kind"], each.get("Name") or each["Kind"]  # a mesh entry has no name
         if kind in set(Kind):
-            known.append(_bare(Entry(Kind(kind), name, {k: v for k, v in each.items() if k not in _BOOKKEEPING})))
+            known.append(bare(Entry(Kind(kind), name, {k: v for k, v in each.items() if k not in _BOOKKEEPING})))
         else:
             others.append(f"{kind}/{name}")
     return Held(tuple(known), tuple(others))
@@ -56,13 +69,13 @@ def held_entries(raw: Iterable[Mapping[str, Any]]) -> Held:
 def posture_of(held: Held, candidates: Iterable[tuple[str, Iterable[Entry]]]) -> str | None:
     """The first of the postures, each by name, that compiles to exactly what Consul holds."""
     found = _by_name(held.entries)
-    names = (name for name, entries in candidates if not held.others and _by_name(map(_bare, entries)) == found)
+    names = (name for name, entries in candidates if not held.others and _by_name(map(bare, entries)) == found)
     return next(names, None)
 
 
 def drift_findings(application: Application, posture: str, compiled: Iterable[Entry], held: Held) -> list[Finding]:
     """One finding for each entry that is not as the posture compiles it; a single one that holds if there is none."""
-    ours, theirs = _by_name(map(_bare, compiled)), _by_name(held.entries)
+    ours, theirs = _by_name(map(bare, compiled)), _by_name(held.entries)
     effects = _Effects(application, ours.values())
     found = []
     for name in dict.fromkeys([*ours, *theirs]):
@@ -164,7 +177,7 @@ def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
     return {f"{entry.kind}/{entry.name}": entry for entry in entries}
 
 
-def _bare(entry: Entry) -> Entry:
+def bare(entry: Entry) -> Entry:
     """An entry without empty values, which Consul writes out or leaves out as it likes, and its sources in order."""
     body = _without_empty(entry.body)
     if body.get("Sources"):

@@ -69,6 +69,7 @@ def review(  # noqa: PLR0913, PLR0917 - what a review is made of
         matrix=matrix(after, application, new.name),
         found=tuple(Found(each.rule, each.level, str(each)) for each in findings if not each.suppression),
         suppressed=tuple(each for each in findings if each.suppression),
+        drift=(),
         counts={"update": moved, "same": len(after.entries) - moved},
         diff=diff if moved else "",
     )
