@@ -48,11 +48,12 @@ class FileBackend:
         Raises:
             InputError: An engine holds one, and is still at it.
         """
-        for lock in self.folder.glob(f".pulumi/locks/*/*/{self.stack}/*.json"):
-            holder = _holder(lock)
+        locks = list(self.folder.glob(f".pulumi/locks/*/*/{self.stack}/*"))
+        for holder in map(_holder, locks):
             if holder is not None and self._is_engine(holder):
                 raise InputError(f"stack '{self.stack}' is being changed by process {holder}; wait until it ends")
-            _remove(lock)
+        for lock in locks:  # the engine reads all that is there, half-written ones too
+            lock.unlink(missing_ok=True)
 
     def mend(self, *, begin_anew: bool) -> None:
         """Put the last sound checkpoint in the place of a damaged one; what has changed since is found by a refresh.
@@ -63,9 +64,11 @@ class FileBackend:
         Raises:
             InputError: There is no sound one.
         """
+        for unfinished in self.folder.rglob("*.tmp"):
+            unfinished.unlink(missing_ok=True)
         for sidecar in self.folder.rglob("*.attrs"):
             if not _is_json(sidecar):
-                sidecar.unlink()  # an engine stops at one ("EOF"), and does without
+                sidecar.unlink(missing_ok=True)  # an engine stops at one ("EOF"), and does without
         for checkpoint in self._checkpoints():
             if _deployment(checkpoint) is None:
                 self._replace(checkpoint, begin_anew=begin_anew)
@@ -101,7 +104,7 @@ class FileBackend:
             )
         damaged = checkpoint.with_name(f"{checkpoint.name}.damaged")
         checkpoint.replace(damaged)
-        _remove(checkpoint)  # what is beside it: the sum of what was there
+        checkpoint.with_name(f"{checkpoint.name}.attrs").unlink(missing_ok=True)  # it has the sum of what was there
         if sound is not None:
             shutil.copy(sound, checkpoint)
         going_on = f"from the one before it, {sound.name}" if sound else "from an empty one"
@@ -133,9 +136,10 @@ def _deployment(checkpoint: Path) -> Deployment | None:
     """What a checkpoint has of its stack; None if it is none."""
     try:
         latest = json.loads(checkpoint.read_text())["checkpoint"]["latest"]
-    except (ValueError, TypeError, LookupError, RecursionError):
+        kinds = [resource["type"] for resource in latest.get("resources") or ()]
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-    return latest if isinstance(latest, dict) else None
+    return dict(latest) if all(isinstance(kind, str) for kind in kinds) else None
 
 
 def _is_json(file: Path) -> bool:
@@ -144,9 +148,3 @@ def _is_json(file: Path) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _remove(file: Path) -> None:
-    """A file, if it is there, and its `.attrs`."""
-    for each in (file, file.with_name(f"{file.name}.attrs")):
-        each.unlink(missing_ok=True)

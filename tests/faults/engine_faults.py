@@ -11,7 +11,7 @@ from tests.faults.fault import Fault, Struck
 if TYPE_CHECKING:
     from random import Random
 
-    from tests.faults.subject import Running, Subject
+    from tests.faults.subject import Subject
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 KILLED = -signal.SIGKILL
@@ -20,14 +20,6 @@ KILLED = -signal.SIGKILL
 def _either(subject: Subject, random: Random, towards: str) -> str:
     """On to where the `up` was going, or back."""
     return random.choice([towards, subject.posture])
-
-
-def _mid_write(subject: Subject, random: Random) -> tuple[Running, str]:
-    """An `up` whose first write has no answer yet; the caller has frozen nothing and thaws Consul by leaving."""
-    towards = subject.others(random)
-    running = subject.up(towards)
-    running.engine()
-    return running, towards
 
 
 def engine_killed(subject: Subject, random: Random) -> Struck:
@@ -46,7 +38,8 @@ def engine_killed(subject: Subject, random: Random) -> Struck:
 
 
 def engine_killed_mid_write(subject: Subject, random: Random) -> Struck:
-    running, towards = _mid_write(subject, random)
+    towards = subject.others(random)
+    running = subject.up(towards)
     running.until_said("Updating")
     with subject.frozen_consul():
         running.until_said("ConfigEntry", "updating")
@@ -66,10 +59,15 @@ def plain_engine_killed(subject: Subject, random: Random) -> Struck:
 
 
 def command_killed(subject: Subject, random: Random) -> Struck:
+    """Its engine goes on to its end; until then, another `up` is told to wait for it."""
     towards = subject.others(random)
     running = subject.up(towards)
     time.sleep(random.uniform(0, subject.up_seconds))
     running.process.kill()
+    running.process.wait()
+    again = subject.up(towards)
+    if again.process.wait(timeout=150):
+        assert f"stack '{subject.name}' is being changed by process" in again.error(BAD_INPUT)
     running.end(0, KILLED)
     return Struck(_either(subject, random, towards))
 
@@ -93,6 +91,10 @@ ENGINE_FAULTS = (
         "engine-killed-mid-write", "the same, with a write that Consul takes only afterwards", engine_killed_mid_write
     ),
     Fault("plain-engine-killed", "a plain `pulumi up` gets SIGKILL at a random moment", plain_engine_killed),
-    Fault("command-killed", "a `posture up` itself gets SIGKILL at a random moment", command_killed),
+    Fault(
+        "command-killed",
+        "a `posture up` itself gets SIGKILL at a random moment; its engine goes on to its end",
+        command_killed,
+    ),
     Fault("interrupted", "a `posture up` gets Ctrl-C at a random moment", interrupted),
 )

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 FAILED, BAD_INPUT = 1, 2
 ROOM = 2**20
-GARBAGE = ("", "{", "null", "[]", "{}", '{"version": 3}', '{"version": 3, "checkpoint": {"latest": 7}}', "[" * 100_000)
+GARBAGE = (
+    *("", "{", "null", "[]", "{}", "[" * 100_000, '{"version": 3}'),
+    *('{"version": 3, "checkpoint": {"latest": 7}}', '{"version": 3, "checkpoint": {"latest": {"resources": [7]}}}'),
+)
 
 
 @contextmanager

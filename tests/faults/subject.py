@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from posture.model.access import Arrival, Request
     from posture.verify.answers import Answer
 
-NETWORK, GATEWAY_PORT = "127.46", 9456
+NETWORK, GATEWAY_PORT = 46, 9460
 POSTURES = ("deny-all", "layered-allow", "baseline")
 BIN = Path(sys.executable).parent
 SETTLING = 5.0
@@ -139,10 +139,10 @@ class Subject:
     ``posture`` is the one that it is under, ``engine_seconds`` how long the engine took for it, ``up_seconds`` all.
     """
 
-    def __init__(self, project: Project, name: str = "faults") -> None:
+    def __init__(self, project: Project, number: int) -> None:
         self.project = project
-        self.name = name
-        project.add_stack(name, NETWORK, GATEWAY_PORT)
+        self.name = "faults"
+        project.add_stack(self.name, f"127.{NETWORK + number}", GATEWAY_PORT + number)
         self.posture = ""
         self.up_seconds = self.engine_seconds = 0.0
 
@@ -292,11 +292,11 @@ class Subject:
 
 
 @contextmanager
-def subject() -> Iterator[Subject]:
-    """A stack of its own, up; nothing is left of it afterwards."""
+def subject(number: int = 0) -> Iterator[Subject]:
+    """A stack of its own, up, with addresses by its number; nothing is left of it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         project = Project.copied(Path(folder))
-        found = Subject(project)
+        found = Subject(project, number)
         try:
             found.heal("deny-all")
             found.heal("layered-allow")
