@@ -128,7 +128,7 @@ def _holder(lock: Path) -> int | None:
     """Who wrote it; None if nobody can be read from it, or it has just gone."""
     try:
         return int(json.loads(lock.read_text())["pid"])
-    except (FileNotFoundError, ValueError, TypeError, LookupError):
+    except (FileNotFoundError, ValueError, TypeError, LookupError, RecursionError):
         return None
 
 
