@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,9 @@ from posture.model.entries import compile_entries
 from posture.model.limits import Limit
 from posture.model.matrix import matrix
 from posture.model.posture import Grant, Permission, Posture, load_posture
-from posture.report.review import Failure, Found, Review
+from posture.report.review import DEPLOYED, Failure, Found, Review
 from posture.report.review_markdown import LIMIT, MARKER, review_markdown
+from posture.verify.drift import drift_findings, held_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,6 +158,22 @@ def many() -> list[Review | Failure]:
     return [review(nothing, nothing.model_copy(update={"grants": grants}).named("ring"), application=made, diff=diff)]
 
 
+def changed_by_others() -> list[Review | Failure]:
+    """Somebody has opened ratings to all, deleted its defaults, and put an entry beside ours."""
+    posture = shipped("layered-allow")
+    entries = compile_entries(BOOKINFO, posture)
+    opened = {"Sources": [{"Name": "*", "Type": "consul", "Action": "allow", "Precedence": 8}]}
+    held = held_entries(
+        [
+            *({"Kind": each.kind, "Name": each.name, **each.body} for each in entries if each.name != "ratings"),
+            {"Kind": "service-intentions", "Name": "ratings", **opened},
+            {"Kind": "service-router", "Name": "details"},
+        ]
+    )
+    drift = drift_findings(BOOKINFO, posture.name, entries, held)
+    return [replace(review(posture, posture), against=DEPLOYED, drift=tuple(drift))]
+
+
 CASES: dict[str, Callable[[], list[Review | Failure]]] = {
     "no-change": no_change,
     "deny-all-to-layered-allow": opening,
@@ -164,6 +182,7 @@ CASES: dict[str, Callable[[], list[Review | Failure]]] = {
     "removed-limit": limit_removed,
     "policy-violation": violation,
     "failing-stack": failing,
+    "changed-by-others": changed_by_others,
     "two-hundred-calls": many,
 }
 
