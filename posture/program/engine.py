@@ -70,7 +70,7 @@ class Engine:
             self._run("stack", "select", "--create", self.stack, captured=True)
             return
         self.backend.release()
-        self.backend.mend(begin_anew=self.replaceable)
+        self.backend.mend(replaceable=self.replaceable)
         if not self.backend.exists:
             # In a folder of its own: `stack init` would write a salt into the committed Pulumi.STACK.yaml.
             with tempfile.TemporaryDirectory(dir=self.state) as scratch:

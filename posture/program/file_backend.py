@@ -55,11 +55,12 @@ class FileBackend:
         for lock in locks:  # the engine reads all that is there, half-written ones too
             lock.unlink(missing_ok=True)
 
-    def mend(self, *, begin_anew: bool) -> None:
+    def mend(self, *, replaceable: bool) -> None:
         """Put the last sound checkpoint in the place of a damaged one; what has changed since is found by a refresh.
 
         Args:
-            begin_anew: Whether a stack without any sound one is given up, to be made anew.
+            replaceable: Whether all that the stack has can be declared over what is there. Then a state beyond mending
+                is given up, to be made anew, and what a killed engine was about to do is no question to the user.
 
         Raises:
             InputError: There is no sound one.
@@ -71,7 +72,9 @@ class FileBackend:
                 sidecar.unlink(missing_ok=True)  # an engine stops at one ("EOF"), and does without
         for checkpoint in self._checkpoints():
             if _deployment(checkpoint) is None:
-                self._replace(checkpoint, begin_anew=begin_anew)
+                self._replace(checkpoint, begin_anew=replaceable)
+            if replaceable and checkpoint.exists():
+                _forget_pending(checkpoint)
 
     def salts(self) -> set[str]:
         """The salts of the passphrase; one, but for a stack of several projects."""
@@ -140,6 +143,16 @@ def _deployment(checkpoint: Path) -> Deployment | None:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
     return dict(latest) if all(isinstance(kind, str) for kind in kinds) else None
+
+
+def _forget_pending(checkpoint: Path) -> None:
+    """The operations that were cut short; the engine would warn of them for ever ("interrupted while creating")."""
+    held = json.loads(checkpoint.read_text())
+    if held["checkpoint"]["latest"].pop("pending_operations", None):
+        whole = checkpoint.with_name(f"{checkpoint.name}.mended.tmp")
+        whole.write_text(json.dumps(held))
+        whole.replace(checkpoint)
+        checkpoint.with_name(f"{checkpoint.name}.attrs").unlink(missing_ok=True)
 
 
 def _is_json(file: Path) -> bool:

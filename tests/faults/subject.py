@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -268,6 +269,7 @@ class Subject:
         assert standing.recorded.entries
         assert not standing.changed, "Pulumi's state isn't what Consul has"
 
+        assert not json.loads(self.checkpoint.read_text())["checkpoint"]["latest"].get("pending_operations")
         assert not list(self.locks().glob("*")), "a lock is left"
         status = self.mesh.status()
         assert status.healthy, status

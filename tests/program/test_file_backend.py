@@ -43,7 +43,7 @@ def lock(backend: FileBackend, text: str) -> Path:
 
 
 def test_a_sound_state_is_left_alone(backend: FileBackend) -> None:
-    backend.mend(begin_anew=False)
+    backend.mend(replaceable=False)
     assert backend.salts() == {"newest"}
     assert not file(backend, f"stacks/p/{STACK}.json.damaged").exists()
 
@@ -56,7 +56,7 @@ def test_a_damaged_state_is_kept_and_replaced_by_the_newest_sound_one(
     file(backend, f"stacks/p/{STACK}.json.bak").write_text("")
     for when in (1, 3, 2):
         file(backend, f"history/p/{STACK}/{STACK}-{when}.checkpoint.json").write_text(checkpoint(str(when)))
-    backend.mend(begin_anew=False)
+    backend.mend(replaceable=False)
     assert backend.salts() == {"3"}
     assert file(backend, f"stacks/p/{STACK}.json.damaged").read_text() == text
     assert capsys.readouterr().err.count("\n") == 1
@@ -65,8 +65,8 @@ def test_a_damaged_state_is_kept_and_replaced_by_the_newest_sound_one(
 def test_without_a_sound_state_a_stack_is_refused_or_made_anew(backend: FileBackend) -> None:
     file(backend).write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="damaged, and so is all that it was before"):
-        backend.mend(begin_anew=False)
-    backend.mend(begin_anew=True)
+        backend.mend(replaceable=False)
+    backend.mend(replaceable=True)
     assert not backend.exists
 
 
@@ -76,9 +76,20 @@ def test_what_a_killed_engine_left_half_written_is_removed(backend: FileBackend)
     for each in left:
         each.write_text("")
     kept.write_text("{}")
-    backend.mend(begin_anew=False)
+    backend.mend(replaceable=False)
     assert not any(each.exists() for each in left)
     assert kept.exists()
+
+
+@pytest.mark.parametrize("replaceable", [False, True])
+def test_what_was_under_way_is_forgotten_where_it_can_be_done_again(backend: FileBackend, *, replaceable: bool) -> None:
+    held = json.loads(checkpoint("newest"))
+    held["checkpoint"]["latest"]["pending_operations"] = [{"type": "creating"}]
+    file(backend).write_text(json.dumps(held))
+    backend.mend(replaceable=replaceable)
+    now = json.loads(file(backend).read_text())["checkpoint"]["latest"]
+    assert ("pending_operations" in now) != replaceable
+    assert backend.salts() == {"newest"}
 
 
 @pytest.mark.parametrize("text", [*DAMAGED, '{"pid": "many"}', '{"pid": %d}'])
