@@ -130,7 +130,8 @@ def env(stack: str) -> None:
     They hold the token of the mesh's operator: keep them out of logs.
     """
     opened = open_stack(stack, err)
-    opened.engine().prepare()
+    with opened.exclusively():
+        opened.engine().prepare()
     for name, value in opened.exports().items():
         click.echo(f"export {name}={shlex.quote(value)}")
 

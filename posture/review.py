@@ -53,7 +53,8 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
     """
     application, posture = stack.load()
     engine = stack.engine()
-    engine.prepare()
+    with stack.exclusively():
+        engine.prepare()
     before_name, before = _deployed_name(stack), None
     if base:
         before_name, before = _of_base(base, stack.name)

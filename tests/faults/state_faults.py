@@ -84,21 +84,21 @@ def disk_fills_up(subject: Subject, random: Random) -> Struck:
     return Struck(random.choice([towards, subject.posture]))
 
 
-def _garbled(text: str, random: Random) -> bytes:
-    kind = random.choice(["cut", "garbage", "noise", "flipped"])
+def _garbled(held: bytes, random: Random) -> bytes:
+    kind = random.choice(["cut", "garbage", "noise", "middle"])
     if kind == "cut":
-        return text.encode()[: random.randrange(len(text))]
+        return held[: random.randrange(len(held))]
     if kind == "garbage":
         return random.choice(GARBAGE).encode()
     if kind == "noise":
-        return random.randbytes(len(text))
-    middle = random.randrange(len(text) - 100)
-    return text.encode()[:middle] + random.randbytes(100) + text.encode()[middle + 100 :]
+        return random.randbytes(len(held))
+    begin = random.randrange(len(held) - 100)
+    return held[:begin] + random.randbytes(100) + held[begin + 100 :]
 
 
 def _damage(files: list[Path], random: Random) -> None:
     for file in files:
-        file.write_bytes(_garbled(file.read_text(), random))
+        file.write_bytes(_garbled(file.read_bytes(), random))
 
 
 def checkpoint_damaged(subject: Subject, random: Random) -> Struck:
