@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?= --numprocesses 2 --dist loadscope
 .DEFAULT_GOAL := help
-.PHONY: help up down test browser lint bench fuzz lock clean
+.PHONY: help up down test browser lint bench faults fuzz lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,10 @@ lint: .venv/installed ## Formatting, lint and types alone
 bench: .venv/installed ## Measure against the floor of the same run; writes docs/performance.md
 	@$(BIN)/posture tools --install --for-tests
 	$(BIN)/python -m tests.bench.run
+
+faults: .venv/installed ## Kill, fill, corrupt and collide; writes docs/reliability.md: FAULT_SEEDS (10), FAULT, FAULT_SEED
+	@$(BIN)/posture tools --install
+	@$(BIN)/python -m tests.faults.run
 
 fuzz: .venv/installed ## Hold the model against real Envoys: FUZZ_MINUTES (10), FUZZ_SEED
 	@$(BIN)/posture tools --install

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shlex
 import sys
@@ -55,9 +56,10 @@ def up(name: str | None, stack: str, through: str | None) -> None:
     """
     started = time.monotonic()
     opened = open_stack(stack, err)
-    opened.choose(name, through)
+    with opened.exclusively():
+        opened.choose(name, through)
+        opened.up(_report)
     _, chosen = opened.load()
-    opened.up(_report)
     out.print(f"\n[bold green]{chosen.name}[/] is live on stack {stack} ({time.monotonic() - started:.0f} s)\n")
     out.print(f"  page    {opened.page}", highlight=False)
     if isinstance(opened, LocalStack):
@@ -81,7 +83,8 @@ def down(stack: str) -> None:
         from posture.cluster_stack import ClusterStack  # noqa: PLC0415 - takes half a second to load
 
         opened = ClusterStack(project, stack, err)
-        opened.down(_report)
+        with opened.exclusively():
+            opened.down(_report)
         kept = opened.layout.passphrase.exists()
     left = "its passphrase" if kept else "nothing of it"
     out.print(f"stack {stack} is down; {left} is left")
@@ -127,7 +130,8 @@ def env(stack: str) -> None:
     They hold the token of the mesh's operator: keep them out of logs.
     """
     opened = open_stack(stack, err)
-    opened.engine().prepare()
+    with opened.exclusively():
+        opened.engine().prepare()
     for name, value in opened.exports().items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
@@ -157,8 +161,16 @@ def main() -> None:
         _fail(words, 2)
     except (MeshError, EngineError) as error:
         _fail(str(error), 1)
+    except OSError as error:
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; {_mending(error)}", 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; run it again to go on", 130)
+
+
+def _mending(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "make room for the stack's files, then run this again"
+    return "mend that, then run this again"
 
 
 def _fail(words: str, code: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from posture.errors import InputError
 from posture.local import tools
 from posture.local.consul import is_enterprise
 from posture.local.entrance import wait_for_page
+from posture.local.exclusion import exclusively
 from posture.local.layout import Layout
 from posture.local.mesh import Mesh, MeshError, MeshStatus
 from posture.local.probing import LocalTarget
@@ -16,12 +18,15 @@ from posture.local.tokens import load_secrets
 from posture.model.access import Access
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
+from posture.model.held import Standing, held_entries
 from posture.model.limit_fields import Edition
 from posture.model.matrix import UNKNOWN
 from posture.model.settings import stacks
 from posture.program.engine import Engine
 from posture.stack import Stack
 from posture.verify.agreement import declared_requests, settle
+from posture.verify.drift import drift_findings
+from posture.verify.findings import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,19 +41,21 @@ def remove_stack(project: Path, name: str) -> None:
     """End a stack's processes and remove its files and its state, even where its configuration is broken by now.
 
     Raises:
-        InputError: There is no such stack.
+        InputError: There is no such stack, or somebody is changing it.
     """
     if name not in stacks(project):
         raise InputError(f"no stack '{name}'; {nearest(name, stacks(project))}")
     layout = Layout(name, project)
-    Engine.forget_salt(project, name, layout.pulumi_state)
-    Mesh.remove(layout)
+    with exclusively(layout.state, name):
+        Engine.forget_salt(project, name, layout.pulumi_state)
+        Mesh.remove(layout)
 
 
 class LocalStack(Stack):
     """A mesh of processes; it is removed by `remove_stack`, which needs no valid configuration."""
 
     needs = tuple(tools.TOOLS)
+    replaceable = True
 
     @property
     def page(self) -> str:
@@ -86,13 +93,25 @@ class LocalStack(Stack):
 
     def _up(self, mesh: Mesh, report: Callable[[str], None]) -> None:
         mesh.start(report)
+        changed = self._standing(mesh).changed
+        if changed:
+            report(f"reading all entries anew, for others have changed {', '.join(changed)}")
         report("applying the posture")
-        self.engine().up()
+        self.engine().up(refresh=bool(changed))
         mesh.wait_healthy(report)
+        self._settle(mesh, report)
+
+    def _settle(self, mesh: Mesh, report: Callable[[str], None]) -> None:
+        """Return when the mesh is seen to do what the posture says."""
         application, posture = self.load()
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
-        access = Access(compile_entries(application, posture, self.settings.proxies))
+        entries = compile_entries(application, posture, self.settings.proxies)
+        held = held_entries(self.target(mesh).entries())
+        for finding in drift_findings(application, posture.name, entries, held):
+            if finding.outcome is Outcome.FAILS:
+                report(f"left as it is: {finding.name} {finding.observed}")
+        access = Access(entries)
         settled = settle(access, requests, self.target(mesh), timeout=30)
         if settled.wrong:
             message = f"the mesh does not do what posture '{posture.name}' says"
@@ -121,6 +140,18 @@ class LocalStack(Stack):
                 message = f"no certificate for '{source}': {error.message}; bring the mesh up to date with: posture up"
                 raise InputError(f"{message} --stack {self.name}") from error
         yield target
+
+    def standing(self) -> Standing | None:
+        """What Pulumi's state has and what Consul holds; None where that isn't running."""
+        try:
+            return self._standing(self.mesh())
+        except MeshError:
+            return None
+
+    def _standing(self, mesh: Mesh) -> Standing:
+        outputs = self.engine().backend.outputs("consul:index/configEntry:ConfigEntry")
+        recorded = ({"Kind": each["kind"], "Name": each["name"], **json.loads(each["configJson"])} for each in outputs)
+        return Standing(held_entries(recorded), held_entries(self.target(mesh).entries()))
 
     @staticmethod
     def as_held(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

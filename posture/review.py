@@ -12,21 +12,27 @@ from policies.view import Stack as Judged
 from posture.model.access import Access
 from posture.model.difference import Edit, compare
 from posture.model.entries import Entry, compile_entries
+from posture.model.held import bare
 from posture.model.matrix import matrix
 from posture.model.settings import read_settings
 from posture.program.preview import preview
 from posture.report.review import DEPLOYED, Found, Review
 from posture.verify.bundle import cleaned
+from posture.verify.drift import drift_findings
+from posture.verify.findings import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from policies.judging import Finding, Pack
+    from policies.judging import Finding as Judgement
+    from policies.judging import Pack
     from policies.view import Resource
     from posture.model.application import Application
+    from posture.model.held import Standing
     from posture.program.preview import Plan
     from posture.stack import Stack
+    from posture.verify.findings import Finding
 
 __all__ = ["Base", "review"]
 
@@ -48,14 +54,20 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
     """
     application, posture = stack.load()
     engine = stack.engine()
-    engine.prepare()
+    with stack.exclusively():
+        engine.prepare()
     before_name, before = _deployed_name(stack), None
     if base:
         before_name, before = _of_base(base, stack.name)
-    plan = preview(engine, folder)
+    standing = stack.standing() if base is None else None
+    changed = standing.changed if standing else []
+    plan = preview(engine, folder, refresh=bool(changed))
     then = before if before is not None else _entries(_read(plan, after=False))
     resources = tuple(_read(plan, after=True))
     now = _entries(resources)
+    drift = _drift(standing, application, before_name) if standing else ()
+    if standing and changed:
+        then, now = _as_held(standing, now)
     old, new = Access(then), Access(now)
     difference = compare(application, (before_name, old), (posture.name, new))
     edits = tuple(Edit(e.entry, e.field, _masked(e.before), _masked(e.after)) for e in difference.edits)
@@ -66,6 +78,7 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
         matrix=matrix(new, application, posture.name),
         found=tuple(_found(plan, pack)),
         suppressed=tuple(_suppressed(resources, application, pack)),
+        drift=drift,
         counts=plan.counts,
         diff=cleaned(plan.diff, ()),
     )
@@ -73,6 +86,22 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
 
 def _deployed_name(stack: Stack) -> str:
     return str(stack.applied().get("posture") or "nothing")
+
+
+def _drift(standing: Standing, application: Application, posture: str) -> tuple[Finding, ...]:
+    """What has become of the entries since the last `up`, and what others have put beside them."""
+    if not standing.recorded.entries:
+        return ()
+    findings = drift_findings(application, posture, standing.recorded.entries, standing.held)
+    return tuple(each for each in findings if each.outcome is Outcome.FAILS)
+
+
+def _as_held(standing: Standing, planned: Iterable[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """What Consul holds before and after; what isn't the stack's is in both."""
+    then = standing.held.entries
+    ours = {(each.kind, each.name) for each in (*standing.recorded.entries, *planned)}
+    foreign = [each for each in then if (each.kind, each.name) not in ours]
+    return then, (*map(bare, planned), *foreign)
 
 
 def _of_base(base: Base, name: str) -> tuple[str, tuple[Entry, ...]]:
@@ -102,7 +131,7 @@ def _found(plan: Plan, pack: Pack) -> Iterable[Found]:
             yield Found(rule, pack.config.level(rule), violation.words.removesuffix(rule.mend).strip(" ."))
 
 
-def _suppressed(resources: tuple[Resource, ...], application: Application, pack: Pack) -> Iterable[Finding]:
+def _suppressed(resources: tuple[Resource, ...], application: Application, pack: Pack) -> Iterable[Judgement]:
     return (finding for finding in judge(Judged(resources, application), pack) if finding.suppression)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from posture.errors import InputError
 from posture.local import tools
+from posture.local.exclusion import exclusively
 from posture.local.layout import Layout
 from posture.local.plugins.locate import plugin_path
 from posture.local.private import make_private, write_private
@@ -19,10 +20,12 @@ from posture.program.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
     from posture.model.application import Application
+    from posture.model.held import Standing
     from posture.model.posture import Posture
 
 __all__ = ["Stack", "find_project"]
@@ -48,6 +51,8 @@ class Stack:
     """
 
     needs: Sequence[str] = ("pulumi",)
+    replaceable: bool = False
+    """Whether a state that is lost can be made anew by declaring everything over what is there."""
 
     def __init__(self, project: Path, name: str, console: Console) -> None:
         self.project = project
@@ -55,6 +60,14 @@ class Stack:
         self.settings = read_settings(project, name)
         self.layout = Layout(name, project, self.settings.local_network, self.settings.gateway_port)
         self._console = console
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        """Keep others from changing the stack for as long as it is entered.
+
+        Raises:
+            InputError: Somebody is changing it.
+        """
+        return exclusively(self.layout.state, self.name)
 
     def load(self) -> tuple[Application, Posture]:
         """The application and the posture that the settings name."""
@@ -83,11 +96,17 @@ class Stack:
         """The outputs of the last `up`; none where there has been none."""
         return self.engine().outputs() if self.layout.pulumi_state.exists() else {}
 
+    def standing(self) -> Standing | None:
+        """What Pulumi's state has and what Consul holds; None where that can't be had without more ado."""
+        return None
+
     def engine(self) -> Engine:
         """The engine, its environment as `posture env` prints it."""
         environment = {**os.environ, **self.exports()}
-        own = self.backend == self.layout.pulumi_state.as_uri()
-        return Engine(self.tools["pulumi"].path, self.project, self.name, self.layout.pulumi_state, environment, own)
+        state = self.layout.pulumi_state
+        own = self.backend == state.as_uri()
+        pulumi = self.tools["pulumi"].path
+        return Engine(pulumi, self.project, self.name, state, environment, own, self.replaceable)
 
     @property
     def backend(self) -> str:

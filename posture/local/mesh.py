@@ -6,11 +6,10 @@ alone, so that starting again brings up only what is down.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,14 +20,14 @@ from posture.local.envoy import envoy_program, is_draining, is_live, write_boots
 from posture.local.errors import MeshError
 from posture.local.instances import Instance, instances
 from posture.local.ports import check_ports
-from posture.local.private import make_private, write_private
+from posture.local.private import write_private
 from posture.local.registration import register, unhealthy
 from posture.local.supervisor import ProcessStatus, Program, Supervisor
 from posture.local.tokens import Secrets, grant, keep_secrets, load_secrets
 from posture.model.matrix import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from posture.local.layout import Layout
@@ -111,6 +110,8 @@ class Mesh:
     def start(self, report: Callable[[str], None]) -> None:
         """Bring up what is down; return when Consul leads, everybody is registered and every process runs.
 
+        Nobody else may be at it: see `exclusively`.
+
         Ctrl-C ends what this call has started, and is then raised again.
 
         Args:
@@ -120,24 +121,23 @@ class Mesh:
             InputError: A port is taken.
             MeshError: A process died, or Consul did not get ready or refused something.
         """
-        with self._exclusively():
-            secrets = keep_secrets(self._layout.secrets, {*self._application.sources, UNKNOWN})
-            gateway = self._application.gateway
-            state = self._layout.state
-            ensure_certificate(state / gateway.certificate, state / gateway.private_key, gateway.hostname)
-            self._write_consul_config(consul_config(self._layout, secrets))
-            check_ports(self._layout, self._instances, {process.pid for process in self._supervisor.processes()})
-            running = self._running()
-            try:
-                if self._supervisor.launch():
-                    running = set()
-                self._bring_up(secrets, report)
-            except (KeyboardInterrupt, SystemExit):
-                if running:
-                    self._supervisor.end(*(self._programs.keys() - running))
-                else:
-                    self._supervisor.stop()
-                raise
+        secrets = keep_secrets(self._layout.secrets, {*self._application.sources, UNKNOWN})
+        gateway = self._application.gateway
+        state = self._layout.state
+        ensure_certificate(state / gateway.certificate, state / gateway.private_key, gateway.hostname)
+        self._write_consul_config(consul_config(self._layout, secrets))
+        check_ports(self._layout, self._instances, {process.pid for process in self._supervisor.processes()})
+        running = self._running()
+        try:
+            if self._supervisor.launch():
+                running = set()
+            self._bring_up(secrets, report)
+        except (KeyboardInterrupt, SystemExit):
+            if running:
+                self._supervisor.end(*(self._programs.keys() - running))
+            else:
+                self._supervisor.stop()
+            raise
 
     def wait_healthy(self, report: Callable[[str], None], timeout: float = 60) -> None:
         """Wait until every service instance passes its checks and every sidecar has its configuration.
@@ -271,19 +271,6 @@ class Mesh:
         if down:
             log = next((each.log for each in down if each.log), ())
             raise MeshError(f"{', '.join(map(str, down))}; logs are in {self._layout.log}", log)
-
-    @contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        """One start at a time; the kernel frees the lock however its holder ends."""
-        for folder in (self._layout.state.parent, self._layout.state):
-            make_private(folder)
-        with (self._layout.state / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                message = f"stack '{self._layout.stack}' is being started by another command; wait for it"
-                raise MeshError(message) from None
-            yield
 
 
 def _envoy_of(name: str) -> str:

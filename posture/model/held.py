@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posture.model.entries import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Held", "bare", "held_entries"]
+__all__ = ["Held", "Standing", "bare", "held_entries"]
 
 _BOOKKEEPING = frozenset({"Kind", "Name", "Namespace", "Partition", "CreateIndex", "ModifyIndex", "Hash", "Status"})
 """What Consul adds to an entry, or what tells it from others, and is none of its content."""
@@ -25,6 +25,19 @@ class Held:
 
     entries: tuple[Entry, ...]
     others: tuple[str, ...]
+
+
+class Standing(NamedTuple):
+    """The entries that an engine has recorded in its state, and those that Consul holds."""
+
+    recorded: Held
+    held: Held
+
+    @property
+    def changed(self) -> list[str]:
+        """The recorded ones that are otherwise by now, or gone: by another's hand, or by an `up` that was cut short."""
+        theirs = {(entry.kind, entry.name): entry for entry in self.held.entries}
+        return [f"{own.kind}/{own.name}" for own in self.recorded.entries if theirs.get((own.kind, own.name)) != own]
 
 
 def held_entries(raw: Iterable[Mapping[str, Any]]) -> Held:

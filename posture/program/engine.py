@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
-import psutil
-
 from posture.errors import InputError
+from posture.program.file_backend import FileBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,6 +43,7 @@ class Engine:
         state: The folder of the stack's own file backend.
         environment: The whole of its environment.
         own_backend: Whether that backend is used, and not one that the user has chosen.
+        replaceable: Whether a state that is lost can be made anew by declaring everything over what is there.
     """
 
     pulumi: Path
@@ -52,6 +52,12 @@ class Engine:
     state: Path
     environment: Mapping[str, str]
     own_backend: bool = True
+    replaceable: bool = False
+
+    @property
+    def backend(self) -> FileBackend:
+        """The stack's own backend, to be read."""
+        return FileBackend(self.state, self.stack)
 
     def prepare(self) -> None:
         """Make the stack known to the backend, release a lock whose holder is dead, mend what a killed engine has left.
@@ -63,15 +69,9 @@ class Engine:
         if not self.own_backend:
             self._run("stack", "select", "--create", self.stack, captured=True)
             return
-        for lock in self._locks():
-            holder = json.loads(lock.read_text())["pid"]
-            if _is_engine(holder):
-                raise InputError(f"stack '{self.stack}' is being changed by process {holder}; wait until it ends")
-            lock.unlink()
-        _mend_sidecars(self.state)
-        for checkpoint in _checkpoints(self.state, self.stack):
-            _mend(checkpoint)
-        if not _checkpoints(self.state, self.stack):
+        self.backend.release()
+        self.backend.mend(replaceable=self.replaceable)
+        if not self.backend.exists:
             # In a folder of its own: `stack init` would write a salt into the committed Pulumi.STACK.yaml.
             with tempfile.TemporaryDirectory(dir=self.state) as scratch:
                 shutil.copy(self.project / "Pulumi.yaml", scratch)
@@ -82,11 +82,12 @@ class Engine:
         pairs = [part for key, value in values.items() for part in ("--plaintext", f"consul-posture:{key}={value}")]
         self._run("config", "set-all", "--stack", self.stack, *pairs, captured=True)
 
-    def up(self, *, preview: bool = False) -> None:
+    def up(self, *, preview: bool = False, refresh: bool = False) -> None:
         """Apply the program; the engine shows its progress itself.
 
         Args:
             preview: Whether the engine looks at everything before it changes anything.
+            refresh: Whether it first reads anew what is there, which others may have changed.
 
         Raises:
             EngineError: The engine failed; what it has done stays, and the next `up` goes on from there.
@@ -95,7 +96,8 @@ class Engine:
         configuration = self._configuration()
         if preview:
             self._run("preview", "--stack", self.stack, *configuration, so_far="nothing was changed")
-        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", *configuration)
+        refreshing = ["--refresh"] if refresh else []
+        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", *refreshing, *configuration)
 
     def preview(self, *options: str) -> str:
         """The engine's words on what an `up` would change; nothing is changed.
@@ -132,14 +134,14 @@ class Engine:
         configuration = self.project / f"Pulumi.{self.stack}.yaml"
         text = configuration.read_text()
         if "\nencryptionsalt:" not in text:  # the engine asks whether the passphrase fits only where it finds a salt
-            text += "".join(f"\nencryptionsalt: {salt}\n" for salt in _salts(self.state, self.stack))
+            text += "".join(f"\nencryptionsalt: {salt}\n" for salt in self.backend.salts())
         copy = self.state / configuration.name
         copy.write_text(text)
         return ["--config-file", str(copy)]
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last `up`; none before the first."""
-        if self.own_backend and not _checkpoints(self.state, self.stack):
+        if self.own_backend and not self.backend.exists:
             return {}
         answer = self._run("stack", "output", "--json", "--stack", self.stack, captured=True)
         return dict(json.loads(answer or "{}"))
@@ -148,14 +150,11 @@ class Engine:
     def forget_salt(project: Path, stack: str, state: Path) -> None:
         """Take the salt that plain `pulumi` wrote out of `Pulumi.STACK.yaml`; its passphrase is about to go."""
         file = project / f"Pulumi.{stack}.yaml"
-        salts = _salts(state, stack)
+        salts = FileBackend(state, stack).salts()
         lines = file.read_text().splitlines(keepends=True)
         kept = [line for line in lines if line.removeprefix("encryptionsalt:").strip() not in salts]
         if kept != lines:
             file.write_text("".join(kept))
-
-    def _locks(self) -> Iterator[Path]:
-        return self.state.glob(f".pulumi/locks/*/*/{self.stack}/*.json")
 
     def _run(self, *arguments: str, captured: bool = False, so_far: str = "") -> str:
         cwd = [] if "--cwd" in arguments else ["--cwd", str(self.project)]
@@ -190,58 +189,6 @@ class Engine:
             raise EngineError("; ".join(errors) or f"pulumi {arguments[0]} ended with status {status}")
         so_far = so_far or f"stack '{self.stack}' may be changed in part"
         raise EngineError(f"{so_far}; mend what is said above, then run this again")
-
-
-def _is_engine(pid: int) -> bool:
-    """Whether a process is a `pulumi` that runs, and not another that got its number after it."""
-    try:
-        return psutil.Process(pid).name() == "pulumi"
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _mend_sidecars(state: Path) -> None:
-    """Remove what an engine that was killed has left empty beside its files, for the next one stops at it ("EOF").
-
-    The file backend writes each file whole, but `.attrs` beside it in place (gocloud.dev, blob/fileblob/attrs.go); it
-    does without.
-    """
-    for sidecar in state.rglob("*.attrs"):
-        if not _is_json(sidecar):
-            sidecar.unlink()
-
-
-def _mend(checkpoint: Path) -> None:
-    """Put back the one before if a checkpoint is damaged.
-
-    The engine keeps it as `.bak` (pulumi/pkg v3.259.0, backend/diy/state.go, `backupTarget`). What was written since is
-    in the mesh, and the next `up` writes it once more.
-    """
-    if _is_json(checkpoint):
-        return
-    backup = checkpoint.with_name(f"{checkpoint.name}.bak")
-    if not backup.exists() or not _is_json(backup):
-        raise InputError(f"the state in {checkpoint} is damaged, and so is its backup; put a copy of yours there")
-    shutil.copy(backup, checkpoint)
-    checkpoint.with_name(f"{checkpoint.name}.attrs").unlink(missing_ok=True)  # it has the sum of what was there
-    sys.stderr.write(f"warning: the state in {checkpoint} is damaged; going on from the one before it\n")
-
-
-def _is_json(file: Path) -> bool:
-    try:
-        json.loads(file.read_text())
-    except ValueError:
-        return False
-    return True
-
-
-def _checkpoints(state: Path, stack: str) -> list[Path]:
-    return list(state.glob(f".pulumi/stacks/*/{stack}.json"))
-
-
-def _salts(state: Path, stack: str) -> set[str]:
-    found = [json.loads(file.read_text())["checkpoint"]["latest"] for file in _checkpoints(state, stack)]
-    return {latest["secrets_providers"]["state"]["salt"] for latest in found if latest.get("secrets_providers")}
 
 
 @contextmanager

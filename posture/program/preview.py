@@ -49,8 +49,13 @@ class Plan:
     diff: str
 
 
-def preview(engine: Engine, pack: Path) -> Plan:
+def preview(engine: Engine, pack: Path, *, refresh: bool = False) -> Plan:
     """Preview a stack under a policy pack, all of whose rules only advise: the engine would end at the first refusal.
+
+    Args:
+        engine: The stack's.
+        pack: The folder of the policy pack.
+        refresh: Whether what is there is read anew first; `Planned.before` is then still what was recorded.
 
     Raises:
         EngineError: The preview failed; with the first error in its own words.
@@ -59,7 +64,8 @@ def preview(engine: Engine, pack: Path) -> Plan:
     with tempfile.TemporaryDirectory(dir=engine.state) as scratch:
         config, log = Path(scratch, "advisory.json"), Path(scratch, "events")
         config.write_text('{"all": "advisory"}')
-        options = ("--policy-pack", str(pack), "--policy-pack-config", str(config), "--event-log", str(log))
+        options = ["--policy-pack", str(pack), "--policy-pack-config", str(config), "--event-log", str(log)]
+        options += ["--refresh"] if refresh else []
         try:
             diff = engine.preview(*options)
         except EngineError as error:

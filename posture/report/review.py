@@ -11,10 +11,11 @@ from posture.report.edit_words import Said, of_a_limit, said
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from policies.judging import Finding
+    from policies.judging import Finding as Judgement
     from policies.rule import Rule
     from posture.model.difference import Difference, Edit
     from posture.model.matrix import Matrix
+    from posture.verify.findings import Finding
 
 __all__ = ["DEPLOYED", "Failure", "Found", "Review"]
 
@@ -48,6 +49,7 @@ class Review:
         matrix: The posture here.
         found: What policies find, without what is suppressed.
         suppressed: What is.
+        drift: What others have made of the stack's entries since its last `up`, or put beside them.
         counts: Resources by what the engine would do to them.
         diff: The engine's own words.
     """
@@ -57,7 +59,8 @@ class Review:
     difference: Difference
     matrix: Matrix
     found: tuple[Found, ...]
-    suppressed: tuple[Finding, ...]
+    suppressed: tuple[Judgement, ...]
+    drift: tuple[Finding, ...]
     counts: Mapping[str, int]
     diff: str
 
@@ -92,4 +95,4 @@ class Review:
     def changes(self) -> bool:
         """Whether there is anything to say; against a revision, what isn't deployed yet says nothing of the change."""
         moved = any(count for what, count in self.counts.items() if what != "same")
-        return bool(self.difference or self.refused or (moved and self.against == DEPLOYED))
+        return bool(self.difference or self.refused or self.drift or (moved and self.against == DEPLOYED))

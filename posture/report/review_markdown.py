@@ -69,10 +69,12 @@ def _verdict(reviews: Sequence[Review | Failure]) -> str:
     opened = sum(len(each.difference.opened) for each in done)
     loosened = sum(said.loosens for each in done for said in each.said)
     refused = sum(each.refused for each in done)
+    drifted = sum(len(each.drift) for each in done)
     failed = [each.stack for each in reviews if isinstance(each, Failure)]
     parts = [
         f"⚠️ opens {_calls(opened)}" if opened else "opens nothing",
         *([f"⚠️ loosens {loosened} {'protection' if loosened == 1 else 'protections'}"] if loosened else []),
+        *([f"⚠️ {drifted} {'entry' if drifted == 1 else 'entries'} changed by others"] if drifted else []),
         *([f"❌ {refused} refused by policy"] if refused else []),
         *([f"❌ no preview of {', '.join(failed)}"] if failed else []),
     ]
@@ -98,6 +100,8 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
     )
     verdict = f"⚠️ **{_calls(opened)} open**" if opened else "nothing opens"
     yield from (f"### {review.stack}: {verdict}, {closed} close", "", f"{moved}, against {plain(review.against)}", "")
+    drift = [(code(each.name), plain(each.observed)) for each in review.drift]
+    yield from _table(("changed by others", "what it is now, as against the last `up`"), drift, detail.rows)
     yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail.rows)
     yield from _said(review)
     yield from _policies(review, detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,13 @@ from posture.model.access import Access
 from posture.model.application import Application, Call, Gateway, Route, Service, load_application
 from posture.model.difference import compare
 from posture.model.entries import compile_entries
+from posture.model.held import held_entries
 from posture.model.limits import Limit
 from posture.model.matrix import matrix
 from posture.model.posture import Grant, Permission, Posture, load_posture
-from posture.report.review import Failure, Found, Review
+from posture.report.review import DEPLOYED, Failure, Found, Review
 from posture.report.review_markdown import LIMIT, MARKER, review_markdown
+from posture.verify.drift import drift_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +72,7 @@ def review(  # noqa: PLR0913, PLR0917 - what a review is made of
         matrix=matrix(after, application, new.name),
         found=tuple(Found(each.rule, each.level, str(each)) for each in findings if not each.suppression),
         suppressed=tuple(each for each in findings if each.suppression),
+        drift=(),
         counts={"update": moved, "same": len(after.entries) - moved},
         diff=diff if moved else "",
     )
@@ -155,6 +159,22 @@ def many() -> list[Review | Failure]:
     return [review(nothing, nothing.model_copy(update={"grants": grants}).named("ring"), application=made, diff=diff)]
 
 
+def changed_by_others() -> list[Review | Failure]:
+    """Somebody has opened ratings to all, deleted its defaults, and put an entry beside ours."""
+    posture = shipped("layered-allow")
+    entries = compile_entries(BOOKINFO, posture)
+    opened = {"Sources": [{"Name": "*", "Type": "consul", "Action": "allow", "Precedence": 8}]}
+    held = held_entries(
+        [
+            *({"Kind": each.kind, "Name": each.name, **each.body} for each in entries if each.name != "ratings"),
+            {"Kind": "service-intentions", "Name": "ratings", **opened},
+            {"Kind": "service-router", "Name": "details"},
+        ]
+    )
+    drift = drift_findings(BOOKINFO, posture.name, entries, held)
+    return [replace(review(posture, posture), against=DEPLOYED, drift=tuple(drift))]
+
+
 CASES: dict[str, Callable[[], list[Review | Failure]]] = {
     "no-change": no_change,
     "deny-all-to-layered-allow": opening,
@@ -163,6 +183,7 @@ CASES: dict[str, Callable[[], list[Review | Failure]]] = {
     "removed-limit": limit_removed,
     "policy-violation": violation,
     "failing-stack": failing,
+    "changed-by-others": changed_by_others,
     "two-hundred-calls": many,
 }
 

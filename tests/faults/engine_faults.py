@@ -1,0 +1,100 @@
+"""The engine, or the command around it, ends before its time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from tests.faults.fault import Fault, Struck
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from tests.faults.subject import Subject
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+KILLED = -signal.SIGKILL
+
+
+def _either(subject: Subject, random: Random, towards: str) -> str:
+    """On to where the `up` was going, or back."""
+    return random.choice([towards, subject.posture])
+
+
+def engine_killed(subject: Subject, random: Random) -> Struck:
+    towards = subject.others(random)
+    running = subject.up(towards)
+    engine = running.engine()
+    time.sleep(random.uniform(0, subject.engine_seconds))
+    if engine.is_running() and not running.ended:
+        engine.kill()
+        said = running.end(0, FAILED)
+        if running.process.returncode:
+            assert f"stack '{subject.name}' may be changed in part" in said.splitlines()[-1], said
+    else:
+        running.end(0)
+    return Struck(_either(subject, random, towards))
+
+
+def engine_killed_mid_write(subject: Subject, random: Random) -> Struck:
+    towards = subject.others(random)
+    running = subject.up(towards)
+    running.until_said("Updating")
+    with subject.frozen_consul():
+        running.until_said("ConfigEntry", "updating")
+        running.engine().kill()
+    assert "may be changed in part" in running.error(FAILED)
+    return Struck(_either(subject, random, towards))
+
+
+def plain_engine_killed(subject: Subject, random: Random) -> Struck:
+    towards = subject.others(random)
+    running = subject.plain_up(towards)
+    time.sleep(random.uniform(0, subject.engine_seconds))
+    if not running.ended:
+        running.process.kill()
+    running.end(0, KILLED)
+    return Struck(_either(subject, random, towards))
+
+
+def command_killed(subject: Subject, random: Random) -> Struck:
+    """Its engine goes on to its end; until then, another `up` is told to wait for it."""
+    towards = subject.others(random)
+    running = subject.up(towards)
+    time.sleep(random.uniform(0, subject.up_seconds))
+    running.process.kill()
+    running.process.wait()
+    again = subject.up(towards)
+    if again.process.wait(timeout=150):
+        assert f"stack '{subject.name}' is being changed by process" in again.error(BAD_INPUT)
+    running.end(0, KILLED)
+    return Struck(_either(subject, random, towards))
+
+
+def interrupted(subject: Subject, random: Random) -> Struck:
+    towards = subject.others(random)
+    running = subject.up(towards)
+    engine = running.engine()
+    time.sleep(random.uniform(0, subject.engine_seconds))
+    if not running.ended and engine.is_running():
+        running.process.send_signal(signal.SIGINT)
+    said = running.end(0, INTERRUPTED)
+    if running.process.returncode:
+        assert said.splitlines()[-1] == "error: interrupted; run it again to go on"
+    return Struck(_either(subject, random, towards))
+
+
+ENGINE_FAULTS = (
+    Fault("engine-killed", "the engine of a `posture up` gets SIGKILL at a random moment", engine_killed),
+    Fault(
+        "engine-killed-mid-write", "the same, with a write that Consul takes only afterwards", engine_killed_mid_write
+    ),
+    Fault("plain-engine-killed", "a plain `pulumi up` gets SIGKILL at a random moment", plain_engine_killed),
+    Fault(
+        "command-killed",
+        "a `posture up` itself gets SIGKILL at a random moment; its engine goes on to its end",
+        command_killed,
+    ),
+    Fault("interrupted", "a `posture up` gets Ctrl-C at a random moment", interrupted),
+)

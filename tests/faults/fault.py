@@ -1,0 +1,63 @@
+"""A fault, tried with a seed: it strikes, one command heals it, and the mesh is asked whether it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.subject import Subject
+
+HEALS = "`posture up`"
+
+
+class Struck(NamedTuple):
+    """What is left by a fault that struck.
+
+    Args:
+        posture: The one that the next `up` is to move to.
+        foreign: Entries that are not ours to delete, as `KIND/NAME`.
+        clean: Takes away what the fault itself has brought, once the mesh was seen to have healed.
+    """
+
+    posture: str
+    foreign: tuple[str, ...] = ()
+    clean: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that can happen.
+
+    Args:
+        name: Of the fault.
+        what: Is done, in a few words.
+        strike: Does it to a sound mesh, and checks what is said meanwhile.
+    """
+
+    name: str
+    what: str
+    strike: Callable[[Subject, Random], Struck]
+
+
+class Healed(NamedTuple):
+    """How it went: seconds that the healing command took, and requests asked to see that all is as wanted."""
+
+    seconds: float
+    asked: int
+
+
+def try_fault(fault: Fault, subject: Subject, seed: int) -> Healed:
+    """Strike, heal, and see.
+
+    Raises:
+        AssertionError: It did not end as wanted.
+    """
+    struck = fault.strike(subject, Random(f"{fault.name} {seed}"))  # noqa: S311 - a test's choice
+    seconds = subject.heal(struck.posture)
+    asked = subject.check(struck.foreign)
+    struck.clean()
+    return Healed(seconds, asked)
