@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.postures import Fields
     from tests.switching.slow_consul import SlowMotion
 
-__all__ = ["Outcome", "Switching", "every_ordered_pair"]
+__all__ = ["Outcome", "Switching"]
 
 BEFORE, AFTER = 0.7, 1.5  # seconds
 
@@ -39,6 +39,13 @@ class Outcome:
     changed: int = 0
     wrong: list[str] = field(default_factory=list)
     settled: list[float] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Count what was seen in another switch as well."""
+        self.requests += other.requests
+        self.changed += other.changed
+        self.wrong += other.wrong
+        self.settled += other.settled
 
 
 @dataclass
@@ -153,9 +160,3 @@ def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
 def _cut_off(answer: Answer) -> bool:
     """Whether it was under way for much of the time after which its connection, being drained, is ended (ADR 6)."""
     return not answer.words.startswith(("2", "4")) and answer.took > DRAIN_SECONDS / 2
-
-
-def every_ordered_pair(names: tuple[str, str, str, str]) -> list[str]:
-    """A walk, from the first back to it, that takes each step from one of four to another exactly once."""
-    a, b, c, d = names
-    return [a, b, a, c, a, d, b, c, b, d, c, d, a]
