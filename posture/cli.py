@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shlex
 import sys
@@ -17,7 +18,7 @@ from posture.commands.opening import open_stack
 from posture.commands.policy import policy
 from posture.commands.preview import preview
 from posture.commands.verify import verify
-from posture.errors import InputError
+from posture.errors import InputError, one_line
 from posture.local import tools
 from posture.local.mesh import MeshError
 from posture.local_stack import LocalStack, remove_stack
@@ -150,11 +151,15 @@ def _report(step: str) -> None:
 
 def main() -> None:
     """Run a command; every error is one line, and its exit code says whose it is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file may be in no encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(posture.main(standalone_mode=False))
     except (InputError, click.ClickException) as error:
         words = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        _fail(words, 2)
+        _fail(one_line(words), 2)
+    except OSError as error:
+        _fail(one_line(f"{error.filename or 'a file'}: {error.strerror}; mend that and run it again"), 2)
     except (MeshError, EngineError) as error:
         _fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):

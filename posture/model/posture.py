@@ -11,6 +11,7 @@ from posture.errors import InputError
 from posture.model.application import Application, Method, Name
 from posture.model.document import Document, NamedShape, Shape, nearest, read_document
 from posture.model.limits import KnownPath, Limit, check_limits
+from posture.model.names import check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +147,7 @@ def load_posture(folder: Path, name: str, application: Application) -> Posture:
     known = available(folder)
     if name not in known:
         raise InputError(f"no posture '{name}'; {nearest(name, known)}")
+    check_name("a posture", name)
     return _load(folder, name, application, ())
 
 
