@@ -71,15 +71,18 @@ class Plugin:
 def a_plugin(name: str, service: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Plugin]:
     log = folder / f"{name}.log"
     command = [sys.executable, "-P", "-m", "posture.local.plugins", name, "127.0.0.1:9"]
-    with log.open("w") as stream, subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=stream,
-        text=True,
-        process_group=0,
-    ) as process:
+    with (
+        log.open("w") as stream,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+            process_group=0,
+        ) as process,
+    ):
         try:
             assert process.stdout
             plugin = Plugin(process, int(process.stdout.readline()), service, log)

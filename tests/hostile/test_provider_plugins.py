@@ -72,8 +72,30 @@ RIGHT: dict[str, list[dict[str, Any]]] = {
     ],
 }
 ODD = [
-    *(["{", "[]", "null", "1e999", "NaN", "[" * 50_000, '{"a":' * 50_000, "9" * 10_000, '"\\ud800"', '{"a": 1, "a": 2}']),
-    *("- a\n- b", "&a [*a]", "a: &a {<<: *a}", "contexts: [1]", "contexts: {a: b}", "/dev/zero", "~/../../x", "f" * 300),
+    *(
+        [
+            "{",
+            "[]",
+            "null",
+            "1e999",
+            "NaN",
+            "[" * 50_000,
+            '{"a":' * 50_000,
+            "9" * 10_000,
+            '"\\ud800"',
+            '{"a": 1, "a": 2}',
+        ]
+    ),
+    *(
+        "- a\n- b",
+        "&a [*a]",
+        "a: &a {<<: *a}",
+        "contexts: [1]",
+        "contexts: {a: b}",
+        "/dev/zero",
+        "~/../../x",
+        "f" * 300,
+    ),
 ]
 REQUESTS: dict[str, Any] = {
     "CheckConfig": provider_pb2.CheckRequest,
@@ -95,7 +117,9 @@ REQUESTS: dict[str, Any] = {
     "Attach": provider_pb2.PluginAttach if hasattr(provider_pb2, "PluginAttach") else provider_pb2.GetSchemaRequest,
 }
 ANYTHING = st.one_of(
-    st.sampled_from([*TEXTS, *ODD, *SPECIAL, None, True, 0.5, -1.0, 1e308, [], {}, [[None]], {"": {}}, {"metadata": []}]),
+    st.sampled_from(
+        [*TEXTS, *ODD, *SPECIAL, None, True, 0.5, -1.0, 1e308, [], {}, [[None]], {"": {}}, {"metadata": []}]
+    ),
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=5)),
         lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
@@ -263,7 +287,9 @@ def test_a_cancel_at_any_time(plugin: Plugin) -> None:
         urn="urn:pulumi:dev::p::kubernetes:core/v1:Secret::a", news=struct(RIGHT["kubernetes"][0])
     ).SerializeToString()
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(plugin.call, "Cancel" if i % 4 == 0 else "Check", request if i % 4 else b"") for i in range(40)]
+        calls = [
+            pool.submit(plugin.call, "Cancel" if i % 4 == 0 else "Check", request if i % 4 else b"") for i in range(40)
+        ]
         assert all(each.result()[0] is not grpc.StatusCode.DEADLINE_EXCEEDED for each in calls)
     plugin.serves()
 
