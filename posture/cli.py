@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import shlex
 import sys
 import time
+import traceback
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -164,6 +167,12 @@ def main() -> None:
         _fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; run it again to go on", 130)
+    except Exception as error:
+        if os.environ.get("POSTURE_TRACEBACK"):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__}: {error}, in {Path(place.filename).name}:{place.lineno}"
+        _fail(one_line(f"nobody foresaw this ({where}); report it, with what POSTURE_TRACEBACK=1 shows"), 1)
 
 
 def _fail(words: str, code: int) -> None:

@@ -96,12 +96,15 @@ class Connection:
 
     def proxied(self, path: str, headers: Mapping[str, str]) -> list[dict[str, Any]]:
         """A list that a service behind the server answers to a GET with more headers; empty where there is nothing."""
-        return list(self._call("GET", path, headers=headers) or ())
+        return list(self._call("GET", path, headers=headers, form=list) or ())
 
     def version(self) -> tuple[int, int]:
         """The server's version, major and minor."""
         found = self.get("/version") or {}
-        return int(found["major"]), int(found["minor"].rstrip("+"))
+        try:
+            return int(found["major"]), int(found["minor"].rstrip("+"))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self._refusal(0, {"message": "it doesn't say which version of Kubernetes it is"}) from None
 
     def resource(self, api_version: str, kind: str) -> ApiResource | None:
         """A kind as the server knows it; None if it doesn't."""
@@ -109,11 +112,14 @@ class Connection:
 
     def _resources(self, api_version: str) -> tuple[ApiResource, ...]:
         found = self.get(f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}") or {}
-        return tuple(
-            ApiResource(api_version, each["kind"], each["name"], each["namespaced"])
-            for each in found.get("resources", ())
-            if "/" not in each["name"]
-        )
+        try:
+            return tuple(
+                ApiResource(api_version, each["kind"], each["name"], each["namespaced"])
+                for each in found.get("resources", ())
+                if "/" not in each["name"]
+            )
+        except (KeyError, TypeError):
+            raise self._refusal(0, {"message": f"its list of {api_version} is none"}) from None
 
     def _call(
         self,
@@ -122,6 +128,7 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        form: type = dict,
     ) -> Any:  # noqa: ANN401 - any JSON; None where there is nothing
         url = f"{self.api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
@@ -143,8 +150,11 @@ class Connection:
             return None
         try:
             found = json.loads(answer.data)
-        except ValueError:
-            found = {"message": f"{method} {path} was answered by {answer.status} {answer.reason}"}
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, form if answer.status < _FIRST_ERROR else dict):
+            words = f"{method} {path} was answered by {answer.status} {answer.reason} and nothing of its kind"
+            raise self._refusal(answer.status, {"message": words})
         if answer.status >= _FIRST_ERROR:
             raise self._refusal(answer.status, found)
         return found

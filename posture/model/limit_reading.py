@@ -75,7 +75,7 @@ def _filtered(body: Body) -> dict[str, Any]:
             elif each.get("of") == "caller":
                 found["per_caller"] = Rate.model_construct(**rate)
             else:
-                methods = tuple(each["methods"].split()) if "methods" in each else None
+                methods = tuple(str(each["methods"]).split()) if "methods" in each else None
                 match = _given(path_exact=each.get("exact"), path_prefix=each.get("prefix"), methods=methods)
                 found["routes"] = (*found.get("routes", ()), RouteRate.model_construct(**match, **rate))
     return found

@@ -204,7 +204,9 @@ class _Reader:
         try:
             event.value.encode()
         except UnicodeEncodeError:
-            self._refuse("half a character (a surrogate); write all of it", line)
+            self._refuse(
+                "half a character (a surrogate), of which JSON makes pairs and YAML doesn't; write it as it is", line
+            )
         return str(event.value)
 
     def _refuse(self, message: str, line: int) -> NoReturn:

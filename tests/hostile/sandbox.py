@@ -88,7 +88,7 @@ def posture(folder: Path, *arguments: str, environment: dict[str, str] | None = 
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict") for _ in range(2))
     before = os.times()
     os.chdir(folder)
-    os.environ.update(environment or {})
+    os.environ.update({"POSTURE_TRACEBACK": "1", **(environment or {})})
     sys.argv = ["posture", *arguments]
     code = 0
     with redirect_stdout(out), redirect_stderr(err):
@@ -113,6 +113,7 @@ def said(answer: Answer, allowed: Sequence[int] = (0, 1, 2)) -> Answer:
     assert answer.code in allowed, answer
     assert answer.seconds < SECONDS, answer.seconds
     assert "Traceback" not in answer.err, answer.err
+    assert "nobody foresaw" not in answer.err, answer.err
     if answer.code == 2:
         assert answer.out == "", answer
         lines = answer.err.split("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,10 @@ RAW = [
 ]
 
 
+_PAIR = re.compile(r"\\ud[89ab]..\\ud[c-f]..")
+"""As JSON writes what is beyond 16 bits; YAML doesn't read it."""
+
+
 def _laughs(key: str, levels: int, of: str) -> str:
     lines = [f"{key}0: &{key}0 {of}"]
     lines += [f"{key}{i}: &{key}{i} [{', '.join([f'*{key}{i - 1}'] * 9)}]" for i in range(1, levels)]
@@ -176,7 +181,9 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{_flow(key)}: {_flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    return json.dumps(value, ensure_ascii=True).replace("Infinity", ".inf").replace("NaN", ".nan")
+    if isinstance(value, str):
+        return re.sub(_PAIR, lambda pair: f"\\U{ord(json.loads(chr(34) + pair[0] + chr(34))):08x}", json.dumps(value))
+    return json.dumps(value).replace("Infinity", ".inf").replace("NaN", ".nan")
 
 
 def hostile(document: dict[str, Any], kept: frozenset[tuple[Any, ...]] = frozenset()) -> st.SearchStrategy[str]:
