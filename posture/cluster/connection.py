@@ -78,17 +78,15 @@ class Connection:
 
     def get(self, path: str, **query: str) -> dict[str, Any] | None:
         """The answer to a GET; None where there is nothing."""
-        found: dict[str, Any] | None = self._call("GET", path, query=query)
-        return found
+        return self._object("GET", path, query=query)
 
     def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
         """The answer to a POST."""
-        return dict(self._call("POST", path, body, query) or {})
+        return self._object("POST", path, body, query) or {}
 
     def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer to a PATCH, a strategic merge; None where there is nothing."""
-        found: dict[str, Any] | None = self._call("PATCH", path, body)
-        return found
+        return self._object("PATCH", path, body)
 
     def delete(self, path: str) -> None:
         """Delete an object, if it is there."""
@@ -96,7 +94,7 @@ class Connection:
 
     def proxied(self, path: str, headers: Mapping[str, str]) -> list[dict[str, Any]]:
         """A list that a service behind the server answers to a GET with more headers; empty where there is nothing."""
-        return list(self._call("GET", path, headers=headers, form=list) or ())
+        return list(self._call("GET", path, headers=headers) or ())
 
     def version(self) -> tuple[int, int]:
         """The server's version, major and minor."""
@@ -121,6 +119,18 @@ class Connection:
         except (KeyError, TypeError):
             raise self._refusal(0, {"message": f"its list of {api_version} is none"}) from None
 
+    def _object(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any] | None:
+        found = self._call(method, path, body, query)
+        if isinstance(found, list):
+            raise self._refusal(0, {"message": f"{method} {path} was answered by a list"})
+        return None if found is None else dict(found)
+
     def _call(
         self,
         method: str,
@@ -128,7 +138,6 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        form: type = dict,
     ) -> Any:  # noqa: ANN401 - any JSON; None where there is nothing
         url = f"{self.api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
@@ -152,8 +161,9 @@ class Connection:
             found = json.loads(answer.data)
         except (ValueError, RecursionError):
             found = None
-        if not isinstance(found, form if answer.status < _FIRST_ERROR else dict):
-            words = f"{method} {path} was answered by {answer.status} {answer.reason} and nothing of its kind"
+        expected = dict | list if answer.status < _FIRST_ERROR else dict
+        if not isinstance(found, expected):
+            words = f"{method} {path} was answered by {answer.status} {answer.reason} and no JSON of an API server"
             raise self._refusal(answer.status, {"message": words})
         if answer.status >= _FIRST_ERROR:
             raise self._refusal(answer.status, found)

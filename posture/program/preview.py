@@ -103,7 +103,7 @@ def _errors(log: Path) -> Iterator[str]:
 
 def _events(log: Path) -> Iterator[dict[str, Any]]:
     if log.exists():
-        with log.open() as lines:
+        with log.open(errors="replace") as lines:
             for line in lines:
                 try:
                     event = json.loads(line)
