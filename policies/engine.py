@@ -38,7 +38,7 @@ from posture.errors import InputError
 from posture.model.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from policies.judging import Finding
     from policies.rule import Rule
@@ -129,12 +129,19 @@ def _policy(rule: Rule, pack: Pack, reader: _Reader) -> Policy:
     def validate_stack(args: StackValidationArgs, report: Callable[[str, str | None], None]) -> None:
         stack, urns = reader.stack(args)
         set_up = _with(pack, rule, args.get_config(), args.resources[0].urn if args.resources else "")
-        found = judge(stack, set_up) if rule.id == "CP901" else judge_stack(rule, stack, set_up)
-        _report((each for each in found if each.rule is rule), report, urns)
+        found = _unneeded(rule, stack, set_up) if rule.id == "CP901" else judge_stack(rule, stack, set_up)
+        _report(found, report, urns)
 
     if rule.judge:
         return ResourceValidationPolicy(validate=validate, **about)
     return StackValidationPolicy(validate=validate_stack, **about)
+
+
+def _unneeded(rule: Rule, stack: Stack, pack: Pack) -> Iterator[Finding]:
+    """What the rule about suppressions finds; it goes by what those rules find that are suppressed anywhere."""
+    suppressed = {each.rule for each in pack.suppressions.all}
+    found = judge(stack, pack, [*(each for each in RULES.values() if each.id in suppressed), rule])
+    return (each for each in found if each.rule is rule)
 
 
 def _report(findings: Iterable[Finding], report: Callable[[str, str | None], None], urns: Mapping[int, str]) -> None:

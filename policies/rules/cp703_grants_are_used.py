@@ -18,12 +18,11 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
     application = stack.application
     if application is None:
         return
-    calls = _calls(application)
+    calls, known = _calls(application), application.sources
     for resource, entry in stack.entries(Kind.SERVICE_INTENTIONS):
         for allow in allows(entry):
             declared = calls.get((allow.source, entry.name), ())
-            known = {allow.source, entry.name} <= {*application.sources}
-            if known and not any(_matches(stack, allow, sample) for sample in declared):
+            if {allow.source, entry.name} <= known and not any(_matches(stack, allow, sample) for sample in declared):
                 words = f"lets {allow.source} in for what it declares no call for"
                 yield Problem(words, allow.place, resource)
 

@@ -66,6 +66,9 @@ def compile_entries(
 ) -> tuple[Entry, ...]:
     """The entries that make a mesh enforce a posture; each stands after those that it relies on."""
     limits = in_force(posture.limits)
+    grants: dict[str, list[Grant]] = {}
+    for grant in posture.grants:
+        grants.setdefault(grant.destination, []).append(grant)
     gateway = application.gateway.name
     return (
         Entry(Kind.PROXY_DEFAULTS, "global", {**FILLED_IN[Kind.PROXY_DEFAULTS], "MutualTLSMode": "strict"}),
@@ -93,7 +96,7 @@ def compile_entries(
         ),
         Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [_source("*", "*", action="deny")]}),
         *(
-            Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(posture.grants, name)})
+            Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(grants.get(name, ()), name)})
             for name in application.services
         ),
         *_gateway(application.name, application.gateway, posture),
@@ -110,9 +113,11 @@ FILLED_IN: dict[Kind, Body] = {
 
 def _mesh(posture: Posture) -> Body:
     floor = {"TLSMinVersion": posture.mesh.tls_min_version}
+    # Envoy's clients speak TLS 1.2 at most if nothing is said (its `TlsParameters`), and so nothing at a higher floor.
+    outgoing = {**floor, "TLSMaxVersion": "TLSv1_3"}
     return {
         "AllowEnablingPermissiveMutualTLS": False,
-        "TLS": {"Incoming": floor, "Outgoing": floor},
+        "TLS": {"Incoming": floor, "Outgoing": outgoing},
         "HTTP": {
             "SanitizeXForwardedClientCert": True,
             "Incoming": {
@@ -128,11 +133,10 @@ def _mesh(posture: Posture) -> Body:
 
 
 def _sources(grants: Iterable[Grant], destination: str) -> list[Body]:
-    """Who may call a destination, one source each, and nobody else; in the order that Consul keeps them."""
+    """Who may call a destination by its grants, one source each, and nobody else; in the order that Consul keeps."""
     permissions: dict[str, list[Body]] = {}
     for grant in grants:
-        if grant.destination == destination:
-            permissions.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
+        permissions.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
     named = [
         _source(name, destination, permissions=allowed) if allowed else _source(name, destination, action="allow")
         for name, allowed in sorted(permissions.items())

@@ -45,7 +45,7 @@ class Decision:
     status: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One permission of an intention, or an intention without permissions; ``permission`` counts from 1."""
 
