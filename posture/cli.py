@@ -162,7 +162,7 @@ def main() -> None:
         words = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(one_line(words), 2)
     except OSError as error:
-        _fail(one_line(f"{error.filename or 'a file'}: {error.strerror}; mend that and run it again"), 2)
+        _fail(one_line(f"{error.filename or 'a file'}: {error.strerror or error}; mend that and run it again"), 2)
     except (MeshError, EngineError) as error:
         _fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posture.model.settings import target_of
 from tests.conftest import ROOT
 from tests.hostile.sandbox import posture, said
 from tests.hostile.words import BOMBS, PROFILE, broken, hostile
@@ -198,3 +199,14 @@ def test_what_is_no_file(kind: str, make: Any, sandbox: Sandbox, folder: Path) -
     for command in KINDS[kind][2]:
         if command != ("down",):  # it reads the file to take a salt out of it, and waits for a pipe's writer
             run(sandbox, folder, command)
+
+
+TARGETS = ["  consul-posture:target: kubernetes\n", '  "consul-posture:target" : "kubernetes"\n']
+
+
+@pytest.mark.parametrize("rest", ["  a: [\n", "  a: &a [*a]\n", "  a: 1\n  a: 2\n", "\t\n"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_stack_of_a_cluster_is_never_taken_for_a_local_one(folder: Path, target: str, rest: str) -> None:
+    """Or `down` would leave all that it has there."""
+    (folder / "Pulumi.kind.yaml").write_text(f"config:\n  # consul-posture:target: local\n{target}{rest}")
+    assert target_of(folder, "kind") == "kubernetes"
