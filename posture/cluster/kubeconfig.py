@@ -88,10 +88,10 @@ def parse_kubeconfig(text: str, file: Path) -> dict[str, Any]:
 
 
 def _is_entry(entry: object, inner: str) -> bool:
-    """Whether it is a map with a map, all of whose paths are texts."""
-    values = entry.get(inner) if isinstance(entry, dict) else ()
-    if values is None:
-        return True
+    """Whether it is a map with a name and, if anything, a map all of whose paths are texts."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        return False
+    values = entry.get(inner) or {}
     return isinstance(values, dict) and all(isinstance(values.get(key, ""), str) for key in _PATHS)
 
 
@@ -123,7 +123,8 @@ def client_of(config: Mapping[str, Any], context: str) -> ApiClient:
         configuration.connection_pool_maxsize = _CONNECTIONS
         configuration.retries = False  # a server that doesn't answer is said at once
         return _with_keys_in_memory(configuration)
-    except (ConfigException, OSError, ValueError) as error:  # ssl.SSLError is an OSError
+    except (ConfigException, OSError, ValueError, AttributeError, LookupError, TypeError) as error:
+        # ssl.SSLError is an OSError; the last three are the library's, of a value of another type.
         raise KubeconfigError(f"context '{context}' can't be used ({' '.join(str(error).split())})") from error
     finally:
         _cleanup_temp_files()  # type: ignore[no-untyped-call]
