@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?= --numprocesses 2 --dist loadscope
 .DEFAULT_GOAL := help
-.PHONY: help up down test browser lint bench faults fuzz lock clean
+.PHONY: help up down test browser lint bench faults fuzz hostile lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,11 @@ faults: .venv/installed ## Kill, fill, corrupt and collide; writes docs/reliabil
 fuzz: .venv/installed ## Hold the model against real Envoys: FUZZ_MINUTES (10), FUZZ_SEED
 	@$(BIN)/posture tools --install
 	FUZZ_MINUTES=$${FUZZ_MINUTES:-10} $(BIN)/pytest tests/fuzz
+
+hostile: .venv/installed ## Hand hostile input to all that reads any: HOSTILE_MINUTES (10), one seed after another
+	@until=$$(( $$(date +%s) + 60 * $${HOSTILE_MINUTES:-10} )); while [ $$(date +%s) -lt $$until ]; do \
+	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "seed $$seed"; \
+	  HOSTILE_LONG=1 $(BIN)/pytest tests/hostile --quiet --exitfirst --hypothesis-seed=$$seed || exit 1; done
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \

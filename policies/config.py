@@ -79,7 +79,7 @@ def load_config(file: Path) -> Config:
 
 
 def _level(document: Document, rule: Rule, given: object, *place: str) -> Level:
-    if given not in set(Level):
+    if given not in list(Level):
         known = ", ".join(Level)
         document.fail(f"{rule.id} has the level '{given}'; it must be one of {known}", *place)
     if rule.always and given == Level.DISABLED:

@@ -20,7 +20,7 @@ _REQUEST = {
     "PathPrefix": "",
     "PathRegex": "",
     "Methods": [""],
-    "Header": [{"Name": ""}],
+    "Header": [{"Name": "", **dict.fromkeys(("Exact", "Prefix", "Suffix", "Contains", "Regex"), "")}],
 }
 _TOKENS = {"Providers": [{"Name": ""}]}
 _UPSTREAM: dict[str, Any] = {"Limits": {}, "PassiveHealthCheck": {}}

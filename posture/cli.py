@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import io
 import json
+import os
 import shlex
 import sys
 import time
+import traceback
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -18,7 +22,7 @@ from posture.commands.opening import open_stack
 from posture.commands.policy import policy
 from posture.commands.preview import preview
 from posture.commands.verify import verify
-from posture.errors import InputError
+from posture.errors import InputError, one_line
 from posture.local import tools
 from posture.local.mesh import MeshError
 from posture.local_stack import LocalStack, remove_stack
@@ -154,23 +158,28 @@ def _report(step: str) -> None:
 
 def main() -> None:
     """Run a command; every error is one line, and its exit code says whose it is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file may be in no encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(posture.main(standalone_mode=False))
     except (InputError, click.ClickException) as error:
         words = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        _fail(words, 2)
+        _fail(one_line(words), 2)
     except (MeshError, EngineError) as error:
         _fail(str(error), 1)
     except OSError as error:
-        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; {_mending(error)}", 1)
+        words = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            _fail(one_line(f"{words}; make room for the stack's files, then run this again"), 1)
+        _fail(one_line(f"{words}; mend that, then run this again"), 2)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; run it again to go on", 130)
-
-
-def _mending(error: OSError) -> str:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "make room for the stack's files, then run this again"
-    return "mend that, then run this again"
+    except Exception as error:
+        if os.environ.get("POSTURE_TRACEBACK"):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__}: {error}, in {Path(place.filename).name}:{place.lineno}"
+        _fail(one_line(f"nobody foresaw this ({where}); report it, with what POSTURE_TRACEBACK=1 shows"), 1)
 
 
 def _fail(words: str, code: int) -> None:

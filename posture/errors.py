@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "one_line", "visible"]
+
+_LONGEST = 1000
+
+
+def one_line(words: str) -> str:
+    """Words that may quote anything, as one line of `visible` text; its middle goes if it is long."""
+    half = _LONGEST // 2
+    shown = words if len(words) <= _LONGEST else f"{words[:half]} … {words[-half:]}"
+    return visible(re.sub(r"\s*\n\s*", " ", shown))
+
+
+def visible(text: str) -> str:
+    """The same text, but what isn't printable is written as in Python, line ends excepted.
+
+    Control characters would move a terminal's cursor, and others turn the direction of writing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 class InputError(Exception):
@@ -21,4 +43,4 @@ class InputError(Exception):
 
     def __init__(self, message: str, *, file: Path | str | None = None, line: int | None = None) -> None:
         where = "".join(f"{part}:" for part in (file, line) if part is not None)
-        super().__init__(f"{where} {message}" if where else message)
+        super().__init__(one_line(f"{where} {message}" if where else message))

@@ -78,17 +78,15 @@ class Connection:
 
     def get(self, path: str, **query: str) -> dict[str, Any] | None:
         """The answer to a GET; None where there is nothing."""
-        found: dict[str, Any] | None = self._call("GET", path, query=query)
-        return found
+        return self._object("GET", path, query=query)
 
     def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
         """The answer to a POST."""
-        return dict(self._call("POST", path, body, query) or {})
+        return self._object("POST", path, body, query) or {}
 
     def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer to a PATCH, a strategic merge; None where there is nothing."""
-        found: dict[str, Any] | None = self._call("PATCH", path, body)
-        return found
+        return self._object("PATCH", path, body)
 
     def delete(self, path: str) -> None:
         """Delete an object, if it is there."""
@@ -101,7 +99,10 @@ class Connection:
     def version(self) -> tuple[int, int]:
         """The server's version, major and minor."""
         found = self.get("/version") or {}
-        return int(found["major"]), int(found["minor"].rstrip("+"))
+        try:
+            return int(found["major"]), int(found["minor"].rstrip("+"))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise self._refusal(0, {"message": "it doesn't say which version of Kubernetes it is"}) from None
 
     def resource(self, api_version: str, kind: str) -> ApiResource | None:
         """A kind as the server knows it; None if it doesn't."""
@@ -109,11 +110,26 @@ class Connection:
 
     def _resources(self, api_version: str) -> tuple[ApiResource, ...]:
         found = self.get(f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}") or {}
-        return tuple(
-            ApiResource(api_version, each["kind"], each["name"], each["namespaced"])
-            for each in found.get("resources", ())
-            if "/" not in each["name"]
-        )
+        try:
+            return tuple(
+                ApiResource(api_version, each["kind"], each["name"], each["namespaced"])
+                for each in found.get("resources", ())
+                if "/" not in each["name"]
+            )
+        except (KeyError, TypeError):
+            raise self._refusal(0, {"message": f"its list of {api_version} is none"}) from None
+
+    def _object(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any] | None:
+        found = self._call(method, path, body, query)
+        if isinstance(found, list):
+            raise self._refusal(0, {"message": f"{method} {path} was answered by a list"})
+        return None if found is None else dict(found)
 
     def _call(
         self,
@@ -143,8 +159,12 @@ class Connection:
             return None
         try:
             found = json.loads(answer.data)
-        except ValueError:
-            found = {"message": f"{method} {path} was answered by {answer.status} {answer.reason}"}
+        except (ValueError, RecursionError):
+            found = None
+        expected = dict | list if answer.status < _FIRST_ERROR else dict
+        if not isinstance(found, expected):
+            words = f"{method} {path} was answered by {answer.status} {answer.reason} and no JSON of an API server"
+            raise self._refusal(answer.status, {"message": words})
         if answer.status >= _FIRST_ERROR:
             raise self._refusal(answer.status, found)
         return found

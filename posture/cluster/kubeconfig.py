@@ -7,16 +7,26 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KubeConfigLoader, _cleanup_temp_files
 
+from posture.errors import InputError
+from posture.model.yaml_reader import read_text, read_yaml
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["KubeconfigError", "client_of", "default_files", "make_paths_absolute", "named", "read_kubeconfig"]
+__all__ = [
+    "KubeconfigError",
+    "client_of",
+    "default_files",
+    "make_paths_absolute",
+    "named",
+    "parse_kubeconfig",
+    "read_kubeconfig",
+]
 
 _SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 _PATHS = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
@@ -43,14 +53,12 @@ def read_kubeconfig(files: Iterable[Path]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for file in filter(Path.is_file, files):
         try:
-            config = yaml.safe_load(file.read_text()) or {}
-        except OSError as error:
-            raise KubeconfigError(f"{file} can't be read ({error.strerror})") from None
-        except (yaml.YAMLError, UnicodeDecodeError):  # its words would quote the text, which may hold a token
-            raise KubeconfigError(f"{file} is not YAML") from None
+            config = parse_kubeconfig(read_text(file), file)
+        except InputError as error:
+            raise KubeconfigError(str(error)) from None
         make_paths_absolute(config, file.absolute().parent)
         for section in _SECTIONS:
-            for entry in config.get(section) or ():
+            for entry in config[section]:
                 if not named(merged, section, entry.get("name")):
                     merged.setdefault(section, []).append(entry)
         if config.get("current-context"):
@@ -58,18 +66,46 @@ def read_kubeconfig(files: Iterable[Path]) -> dict[str, Any]:
     return merged
 
 
+def parse_kubeconfig(text: str, file: Path) -> dict[str, Any]:
+    """A kubeconfig, all three of its sections in it, if only as empty lists; ``file`` is what errors call it.
+
+    Raises:
+        KubeconfigError: It is none. What it holds is not quoted, for it may be a token.
+    """
+    try:
+        (read,) = read_yaml(text, file) or [None]
+    except (InputError, ValueError):
+        raise KubeconfigError(f"{file} is not YAML without aliases") from None
+    config = read.data if read else {}
+    if not isinstance(config, dict):
+        raise KubeconfigError(f"{file} is no map")
+    for section, inner in _SECTIONS.items():
+        entries = config.get(section) or []
+        if not isinstance(entries, list) or not all(_is_entry(entry, inner) for entry in entries):
+            raise KubeconfigError(f"'{section}' of {file} is no list of a name and a {inner} each")
+        config[section] = entries
+    return config
+
+
+def _is_entry(entry: object, inner: str) -> bool:
+    """Whether it is a map with a name and, if anything, a map all of whose paths are texts."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        return False
+    values = entry.get(inner) or {}
+    return isinstance(values, dict) and all(isinstance(values.get(key, ""), str) for key in _PATHS)
+
+
 def make_paths_absolute(config: Mapping[str, Any], folder: Path) -> None:
     """Have the paths in a kubeconfig that are relative begin with a folder."""
     for section, inner in _SECTIONS.items():
         for entry in config.get(section) or ():
-            values = (isinstance(entry, dict) and entry.get(inner)) or {}
+            values = entry.get(inner) or {}
             values |= {key: str(folder / values[key]) for key in _PATHS & values.keys()}
 
 
 def named(config: Mapping[str, Any], section: str, name: object) -> dict[str, Any]:
     """An entry of a kubeconfig's section; empty if there is none of that name."""
-    entries = config.get(section) or []
-    return next((entry for entry in entries if isinstance(entry, dict) and entry.get("name") == name), {})
+    return next((entry for entry in config.get(section, ()) if entry.get("name") == name), {})
 
 
 def client_of(config: Mapping[str, Any], context: str) -> ApiClient:
@@ -87,7 +123,8 @@ def client_of(config: Mapping[str, Any], context: str) -> ApiClient:
         configuration.connection_pool_maxsize = _CONNECTIONS
         configuration.retries = False  # a server that doesn't answer is said at once
         return _with_keys_in_memory(configuration)
-    except (ConfigException, OSError, ValueError) as error:  # ssl.SSLError is an OSError
+    except (ConfigException, OSError, ValueError, AttributeError, LookupError, TypeError) as error:
+        # ssl.SSLError is an OSError; the last three are the library's, of a value of another type.
         raise KubeconfigError(f"context '{context}' can't be used ({' '.join(str(error).split())})") from error
     finally:
         _cleanup_temp_files()  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -101,8 +102,8 @@ def explain_command(  # noqa: PLR0913 - one parameter an argument of the command
         raise InputError(f"no service '{destination}'; {nearest(destination, application.services)}")
     if method not in METHODS:
         raise InputError(f"no method '{method}'; {nearest(method.upper(), METHODS)}")
-    if not path.startswith("/"):
-        raise InputError(f"'{path}' is no path; start it with '/'")
+    if not re.fullmatch(r"/[!-~]*", path):
+        raise InputError(f"'{path}' is no path; start it with '/', and write what isn't printable ASCII as %XX")
     if source == application.gateway.name:
         found = explain_entrance(access, Arrival(source, method, path), destination)
     else:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 from rich.console import Console, RenderableType
+from rich.segment import Segment, Segments
+
+from posture.errors import visible
 
 __all__ = ["show"]
 
@@ -15,9 +18,14 @@ def show(found: RenderableType, *, err: bool = False) -> None:
         return
     console = Console(stderr=err)
     if console.is_terminal:
-        console.print(found)
+        console.print(_visible(console, found))
         return
     console.width = 10_000
     with console.capture() as capture:
-        console.print(found)
+        console.print(_visible(console, found))
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()), err=err)
+
+
+def _visible(console: Console, found: RenderableType) -> Segments:
+    """The same, with nothing in its texts that a terminal would obey."""
+    return Segments(Segment(visible(text), style, control) for text, style, control in console.render(found))

@@ -128,7 +128,10 @@ class Consul:
             return None
         if answer.is_error:
             raise MeshError(f"Consul refused {method} {path}: {answer.text.strip()}")
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except (ValueError, RecursionError):
+            raise MeshError(f"Consul answers {method} {path} with what is no JSON; see what listens there") from None
 
     def ready(self) -> bool:
         """Whether a leader is there and knows this client's token, which takes it past setting up its ACLs."""

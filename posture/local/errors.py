@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from posture.errors import one_line, visible
+
 __all__ = ["MeshError"]
 
 
@@ -14,6 +16,6 @@ class MeshError(Exception):
     """
 
     def __init__(self, message: str, log: tuple[str, ...] = ()) -> None:
-        super().__init__("\n".join([message, *(f"  {line}" for line in log)]))
-        self.message = message
+        self.message = one_line(message)
+        super().__init__("\n".join([self.message, *(f"  {visible(line)}" for line in log)]))
         self.log = log

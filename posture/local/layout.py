@@ -6,11 +6,11 @@ ports that it has in production: two stacks, or two versions of a service, never
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posture.errors import InputError
+from posture.model.names import check_name
 from posture.model.settings import consul_host, consul_url, state_folder
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ADDRESSES_PER_OCTET = 254
 
 
@@ -42,8 +41,7 @@ class Layout:
     gateway_port: int = 8443
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.stack):
-            raise InputError(f"a local stack can't be called '{self.stack}'; use letters, digits, '-', '_' and '.'")
+        check_name("a stack", self.stack)
 
     @property
     def state(self) -> Path:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+from posture.errors import InputError
 from posture.local.private import make_private, write_private
 from posture.model.matrix import UNKNOWN
 
@@ -46,11 +47,20 @@ class Secrets:
 
 
 def load_secrets(file: Path) -> Secrets | None:
-    """The secrets that are kept, or None if there are none yet."""
+    """The secrets that are kept, or None if there are none yet.
+
+    Raises:
+        InputError: What is kept is damaged.
+    """
     try:
-        return Secrets(**json.loads(file.read_text()))
+        found = Secrets(**json.loads(file.read_text()))
     except FileNotFoundError:
         return None
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    if found is None or not isinstance(found.services, dict):
+        raise InputError("is damaged; end the stack with: posture down", file=file)
+    return found
 
 
 def keep_secrets(file: Path, names: Iterable[str]) -> Secrets:

@@ -21,13 +21,17 @@ __all__ = [
     "Name",
     "Route",
     "Service",
+    "UrlPath",
     "load_application",
 ]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A service's name: a DNS label, which both Consul and Kubernetes accept."""
 
-UrlPath = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!\"$->@-~]*$")]
+"""What a request line can hold: printable ASCII (RFC 3986), up to where a query or a fragment would begin."""
+
+Hostname = Annotated[str, StringConstraints(pattern=r"^(\*|(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]
 """The methods that Consul accepts in a permission (its `isValidHTTPMethod`)."""
 
@@ -84,7 +88,7 @@ class Gateway(Shape):
     """The HTTPS entrance. The certificate's paths are relative to the working directory of the gateway's Envoy."""
 
     name: Name = "gateway"
-    hostname: str = "localhost"
+    hostname: Hostname = "localhost"
     port: Port = 8443
     certificate: str = "gateway/certificate.pem"
     private_key: str = "gateway/key.pem"

@@ -85,7 +85,9 @@ def path_condition(kind: str, value: str, where: str) -> Condition:
 def header_condition(header: Mapping[str, Any], where: str) -> Condition:
     """A condition on a header, in the fields of an intention's ``Header``."""
     name, inverted = header["Name"].lower(), bool(header.get("Invert"))
-    kind = next(kind for kind in _HEADER_KINDS if header.get(kind))
+    kind = next((kind for kind in _HEADER_KINDS if header.get(kind)), None)
+    if kind is None:
+        raise InputError(f"{where}: nothing is said of header '{name}', which Consul refuses; write Present or Exact")
     if kind == "Present":
         words = f"header {name} is {'absent' if inverted else 'there'}"
         return Condition(f"header {name}", words, lambda facts: (facts.header(name) is None) is inverted)

@@ -1,36 +1,29 @@
-"""A YAML file read so strictly that every mistake in it can be named by its line.
-
-YAML lets a key appear twice and the last one win; in a security file that hides a rule, so it is refused here,
-and so are aliases, which can make a small file huge. Shapes are checked by pydantic models.
-"""
+"""A YAML file read so strictly that every mistake in it can be named by its line; pydantic models check its shape."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from posture.errors import InputError
+from posture.model.yaml_reader import read_text, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
-    Loader = yaml.SafeLoader | yaml.CSafeLoader
+    from posture.model.yaml_reader import Place, Read
 
 __all__ = ["Document", "NamedShape", "Shape", "documents_in", "nearest", "read_document", "read_documents"]
 
-Place = tuple[str | int, ...]
 ShapeT = TypeVar("ShapeT", bound="Shape")
-_TOO_DEEP = "is nested too deeply; flatten it"
 
 
 class Shape(BaseModel):
@@ -76,7 +69,7 @@ class Document:
         """
         try:
             # By way of JSON, because strict validation of Python data would refuse a list where a model has a tuple.
-            return shape.model_validate_json(json.dumps(self.data, default=str), by_alias=True, by_name=False)
+            return shape.model_validate_json(json.dumps(self.data), by_alias=True, by_name=False)
         except ValidationError as error:
             first = min(error.errors(), key=lambda detail: (_rank(detail), self.line(*_place(detail)) or 0))
             self.fail(_explain(shape, first), *_place(first))
@@ -94,8 +87,10 @@ def read_document(file: Path) -> Document:
     Raises:
         InputError: The file can't be read, isn't YAML, is empty, holds an alias or the same key twice.
     """
-    (document,) = _documents(_text(file), file, lambda loader: [loader.get_single_node()])
-    return document
+    found = read_yaml(read_text(file), file)
+    if len(found) > 1:
+        raise InputError("holds several documents (---); keep one", file=file)
+    return _document(found[0], file)
 
 
 def read_documents(file: Path) -> tuple[Document, ...]:
@@ -104,7 +99,7 @@ def read_documents(file: Path) -> tuple[Document, ...]:
     Raises:
         InputError: As for one.
     """
-    return documents_in(_text(file), file)
+    return documents_in(read_text(file), file)
 
 
 def documents_in(text: str, file: Path) -> tuple[Document, ...]:
@@ -113,60 +108,14 @@ def documents_in(text: str, file: Path) -> tuple[Document, ...]:
     Raises:
         InputError: As for a file.
     """
-    return _documents(text, file, lambda loader: [node for node in _nodes(loader) if not _is_empty(node)] or [None])
+    found: list[Read | None] = [each for each in read_yaml(text, file) if each]
+    return tuple(_document(each, file) for each in found or [None])
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"can't be read ({error.strerror}); check the name", file=file) from None
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text; save it as UTF-8", file=file) from None
-
-
-def _nodes(loader: Loader) -> Iterator[yaml.Node | None]:
-    while loader.check_node():
-        yield loader.get_node()
-
-
-def _is_empty(node: yaml.Node | None) -> bool:
-    return node is None or (isinstance(node, yaml.ScalarNode) and node.value == "" and not node.style)
-
-
-def _documents(text: str, file: Path, compose: Callable[[Loader], list[yaml.Node | None]]) -> tuple[Document, ...]:
-    try:
-        loader, nodes = _composed(text, compose)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        tab = error.problem and "'\\t'" in error.problem
-        message = "a tab; indent with spaces" if tab else f"is not YAML: {error.problem}; mend it here"
-        raise InputError(message, file=file, line=mark.line + 1 if mark else None) from None
-    except yaml.YAMLError as error:
-        raise InputError(f"is not YAML: {str(error).splitlines()[0]}; mend it", file=file) from None
-    except RecursionError:
-        raise InputError(_TOO_DEEP, file=file) from None
-    return tuple(_document(loader, node, file) for node in nodes)
-
-
-def _composed(text: str, compose: Callable[[Loader], list[yaml.Node | None]]) -> tuple[Loader, list[yaml.Node | None]]:
-    """The nodes, by libyaml where PyYAML has it: some five times as fast, but its words on mistakes say less."""
-    if yaml.__with_libyaml__:
-        fast = yaml.CSafeLoader(text)
-        with suppress(yaml.YAMLError):
-            return fast, compose(fast)
-    slow = yaml.SafeLoader(text)
-    return slow, compose(slow)
-
-
-def _document(loader: Loader, node: yaml.Node | None, file: Path) -> Document:
-    if node is None:
+def _document(read: Read | None, file: Path) -> Document:
+    if read is None:
         raise InputError("is empty; write the file's keys, or delete it", file=file, line=1)
-    reader = _Reader(loader, file)
-    try:
-        document = Document(file, reader.read(node, ()), reader.lines)
-    except RecursionError:
-        raise InputError(_TOO_DEEP, file=file) from None
+    document = Document(file, read.data, read.lines)
     if not isinstance(document.data, dict):
         document.fail("expected a mapping of keys to values; start with 'key: value'")
     return document
@@ -179,45 +128,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names)}" if names else "there are none"
-
-
-class _Reader:
-    """Turns YAML nodes into plain data, noting the line of every key and item on the way."""
-
-    def __init__(self, loader: Loader, file: Path) -> None:
-        self.lines: dict[Place, int] = {}
-        self._loader = loader
-        self._file = file
-        self._seen: set[int] = set()
-        self._keys: set[Place] = set()
-
-    def read(self, node: yaml.Node, place: Place) -> Any:  # noqa: ANN401 - anything, until a Shape has checked it
-        line = node.start_mark.line + 1
-        self.lines.setdefault(place, line)
-        if id(node) in self._seen:
-            raise InputError("an alias (*name); write the value out", file=self._file, line=self.lines[place])
-        self._seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*place, i)) for i, item in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode):
-            return {self._key(key, place): self.read(value, (*place, key.value)) for key, value in node.value}
-        try:
-            return self._loader.construct_object(node)
-        except (ValueError, yaml.YAMLError):
-            raise InputError(f"'{node.value}' can't be read; quote it", file=self._file, line=line) from None
-
-    def _key(self, node: yaml.Node, place: Place) -> str:
-        line = node.start_mark.line + 1
-        if not isinstance(node, yaml.ScalarNode):
-            raise InputError("a key must be a plain word; quote it", file=self._file, line=line)
-        key = str(node.value)
-        first = self.lines.setdefault((*place, key), line)
-        if (*place, key) in self._keys:
-            raise InputError(
-                f"key '{key}' stands here twice; the first is on line {first}; remove one", file=self._file, line=line
-            )
-        self._keys.add((*place, key))
-        return key
 
 
 def _rank(detail: ErrorDetails) -> int:

@@ -72,13 +72,13 @@ def _filtered(body: Body) -> dict[str, Any]:
         for each in limiter.limits if limiter else ():
             rate = _rate(each.get("rate"), each.get("burst"))
             if rate:
-                limited = routes.setdefault(each["route"], _match(each)) if "route" in each else found
+                limited = routes.setdefault(str(each["route"]), _match(each)) if "route" in each else found
                 limited |= {"per_caller": Rate.model_construct(**rate)} if each.get("of") == "caller" else rate
     return {**found, **_given(routes=tuple(RouteRates.model_construct(**each) for each in routes.values()) or None)}
 
 
 def _match(limit: Body) -> dict[str, Any]:
-    methods = tuple(limit["methods"].split()) if "methods" in limit else None
+    methods = tuple(str(limit["methods"]).split()) if "methods" in limit else None
     return _given(path_exact=limit.get("exact"), path_prefix=limit.get("prefix"), methods=methods)
 
 

@@ -66,13 +66,14 @@ def lua_of(service: str, workers: int, limits: Iterable[Mapping[str, Any]]) -> s
 
 def limiter_of(program: str) -> Limiter | None:
     """What a program limits; None if it isn't exactly one that `lua_of` writes."""
-    service, workers = _SERVICE.search(program), _WORKERS.search(program)
-    if not service or not workers:
+    service, workers_text = _SERVICE.search(program), _WORKERS.search(program)
+    if not service or not workers_text:
         return None
     lines = _LINE.findall(program.partition("\n}\n")[0])
     try:
+        workers = int(workers_text[1])
         limits = tuple({key: json.loads(value) for key, value in _FIELD.findall(line)} for line in lines)
     except ValueError:
         return None  # not of JSON's numbers and texts, so not ours
-    found = Limiter(service[1], int(workers[1]), limits)
+    found = Limiter(service[1], workers, limits)
     return found if lua_of(*found) == program else None

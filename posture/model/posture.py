@@ -8,9 +8,10 @@ import re2
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from posture.errors import InputError
-from posture.model.application import Application, Method, Name
+from posture.model.application import Application, Method, Name, UrlPath
 from posture.model.document import Document, NamedShape, Shape, nearest, read_document
 from posture.model.limits import KnownPath, Limit, check_limits
+from posture.model.names import check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,9 @@ def _words(error: Exception) -> str:
 
 
 Regex = Annotated[str, Field(min_length=1), AfterValidator(_re2)]
-RulePath = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
+HeaderValue = Annotated[str, Field(min_length=1)]
+"""Consul takes an empty one for none."""
+HeaderName = Annotated[str, StringConstraints(pattern=r"^:?[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 PATH_KINDS = ("path_exact", "path_prefix", "path_regex")
 HEADER_KINDS = ("present", "exact", "prefix", "suffix", "contains", "regex")
 
@@ -45,12 +48,12 @@ HEADER_KINDS = ("present", "exact", "prefix", "suffix", "contains", "regex")
 class HeaderMatch(Shape):
     """A condition on one request header; a permission's conditions must all hold."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: HeaderName
     present: Literal[True] | None = None
-    exact: str | None = None
-    prefix: str | None = None
-    suffix: str | None = None
-    contains: str | None = None
+    exact: HeaderValue | None = None
+    prefix: HeaderValue | None = None
+    suffix: HeaderValue | None = None
+    contains: HeaderValue | None = None
     regex: Regex | None = None
     invert: bool = False
     ignore_case: bool = False
@@ -68,8 +71,8 @@ class HeaderMatch(Shape):
 class Permission(Shape):
     """Requests that an http grant allows: a path (at most one kind), methods, headers; all must match."""
 
-    path_exact: RulePath | None = None
-    path_prefix: RulePath | None = None
+    path_exact: UrlPath | None = None
+    path_prefix: UrlPath | None = None
     path_regex: Regex | None = None
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] | None = None
     header: Annotated[tuple[HeaderMatch, ...], Field(min_length=1)] | None = None
@@ -146,6 +149,7 @@ def load_posture(folder: Path, name: str, application: Application) -> Posture:
     known = available(folder)
     if name not in known:
         raise InputError(f"no posture '{name}'; {nearest(name, known)}")
+    check_name("a posture", name)
     return _load(folder, name, application, ())
 
 

@@ -5,10 +5,10 @@ The engine hands a program these values; the command line needs them before the 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, StringConstraints
 
 from posture.errors import InputError
@@ -16,7 +16,9 @@ from posture.model.application import Application, Port, load_application
 from posture.model.cluster import ClusterSettings
 from posture.model.document import Document, nearest, read_document
 from posture.model.limit_fields import Edition, Proxies
+from posture.model.names import check_name
 from posture.model.posture import Posture, load_posture
+from posture.model.yaml_reader import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +85,7 @@ class Settings(ClusterSettings):
         known = sorted(file.stem for file in (project / "apps").glob("*.yaml"))
         if self.application not in known:
             raise InputError(f"no application '{self.application}'; {nearest(self.application, known)}")
+        check_name("an application", self.application)
         application = load_application(project / "apps" / f"{self.application}.yaml")
         changes = {"port": self.gateway_port, "hostname": self.gateway_hostname or application.gateway.hostname}
         gateway = application.gateway.model_copy(update=changes)
@@ -120,11 +123,11 @@ def read_settings(project: Path, stack: str) -> Settings:
     if not isinstance(config, dict):
         document.fail("'config' must be a map; write 'key: value' lines below it", "config")
     own = {key.removeprefix("consul-posture:"): key for key in config if str(key).startswith("consul-posture:")}
+    short = {full: key for key, full in own.items()}
     lines = {
-        (key, *place[2:]): line
-        for key, full in own.items()
+        (short[str(place[1])], *place[2:]): line
         for place, line in document.lines.items()
-        if place[:2] == ("config", full)
+        if len(place) > 1 and place[0] == "config" and place[1] in short
     }
     data = {key: _unsealed(config[full]) for key, full in own.items()}
     if data.get("gatewayKey") not in {None, "", SEALED}:
@@ -145,20 +148,20 @@ def target_of(project: Path, stack: str) -> str:
     """A stack's target, even where its other settings can't be read; `local` where nothing else is said.
 
     Raises:
-        InputError: No such stack.
+        InputError: No such stack, or no file of it that can be read.
     """
     _check_stack(project, stack)
-    try:
-        config = yaml.safe_load((project / f"Pulumi.{stack}.yaml").read_text())["config"]
-        return str(config.get("consul-posture:target", "local"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError):
-        return "local"
+    text = read_text(project / f"Pulumi.{stack}.yaml")
+    # Not as YAML: with a mistake anywhere in the file, what a stack has in a cluster would be left there.
+    said = re.search(r"""^[^#\n]*\bconsul-posture:target["']?\s*:\s*["']?(\w+)""", text, re.MULTILINE)
+    return said[1] if said else "local"
 
 
 def _check_stack(project: Path, stack: str) -> None:
     if stack not in stacks(project):
         message = f"no stack '{stack}'; {nearest(stack, stacks(project))}; a new one is a copy of Pulumi.dev.yaml"
         raise InputError(f"{message} with a localNetwork and a gatewayPort of its own")
+    check_name("a stack", stack)
 
 
 def stacks(project: Path) -> list[str]:

@@ -109,5 +109,12 @@ def _errors(log: Path) -> Iterator[str]:
 
 def _events(log: Path) -> Iterator[dict[str, Any]]:
     if log.exists():
-        with log.open() as lines:
-            yield from map(json.loads, lines)
+        with log.open(errors="replace") as lines:
+            for line in lines:
+                try:
+                    event = json.loads(line)
+                except (ValueError, RecursionError):
+                    event = None
+                if not isinstance(event, dict):
+                    raise EngineError("the engine's log of events breaks off; run it again")
+                yield event

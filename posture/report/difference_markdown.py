@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from posture.report.markdown import code, row
+from posture.report.markdown import code, plain, row
 
 if TYPE_CHECKING:
     from posture.model.difference import Change, Difference
@@ -26,7 +26,7 @@ def difference_markdown(difference: Difference) -> str:
     lines += _folded("closes", difference.closed)
     lines += _folded("same answer, other rule", difference.changed)
     if difference.limits:
-        lines += ["", "**limits**", "", *(f"- {each.words}" for each in difference.limits)]
+        lines += ["", "**limits**", "", *(f"- {plain(each.words)}" for each in difference.limits)]
     if difference.edits:
         lines += _summary("edited fields", len(difference.edits))
         lines += [row("entry", "field", "before", "after"), row(*["---"] * 4)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -62,14 +63,16 @@ def _result(placed: Placed, index: int) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(placed.file)},
+                    "artifactLocation": {"uri": quote(os.fsencode(placed.file))},
                     "region": {"startLine": placed.line},
                 },
                 "logicalLocations": [{"fullyQualifiedName": finding.resource}],
             }
         ],
         "partialFingerprints": {
-            "finding/v1": hashlib.sha256(f"{finding.rule.id} {placed.file} {finding}".encode()).hexdigest()
+            "finding/v1": hashlib.sha256(
+                f"{finding.rule.id} {placed.file} {finding}".encode(errors="surrogateescape")
+            ).hexdigest()
         },
     }
     if suppression:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = ["code", "plain", "row"]
 
 
@@ -11,8 +13,11 @@ def row(*cells: str) -> str:
 
 
 def code(text: str) -> str:
-    """Text in a fixed font, safe in a table."""
-    return f"`{text.replace('|', chr(92) + '|').replace('`', chr(39))}`"
+    r"""Text in a fixed font, safe in a table.
+
+    What would end a cell or the code in it is escaped in HTML's way: readers of Markdown differ on `\|` in code.
+    """
+    return f"`{text}`" if re.fullmatch(r"[^|`\\\s]([^|`\\\n\r]*[^|`\\\s])?", text) else f"<code>{plain(text)}</code>"
 
 
 def plain(text: str) -> str:

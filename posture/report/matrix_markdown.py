@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from posture.model.limit_words import limit_words
-from posture.report.markdown import code, row
+from posture.report.markdown import code, plain, row
 
 if TYPE_CHECKING:
     from posture.model.matrix import Matrix, Row
@@ -22,7 +22,9 @@ def matrix_markdown(matrix: Matrix) -> str:
         request = code(f"{sample.method} {sample.path}")
         lines.append(row(sample.destination, request, *(_sign(matrix, answers, source) for source in matrix.sources)))
     lines += ["", f"✅ allowed · ❌ denied though declared · `·` denied (default {matrix.access.default})"]
-    limits = [f"- {service}: {words}" for service, each in matrix.access.limits.items() for words in limit_words(each)]
+    limits = [
+        f"- {service}: {plain(words)}" for service, each in matrix.access.limits.items() for words in limit_words(each)
+    ]
     return "\n".join([*lines, *(["", "**Limits**", "", *limits] if limits else [])])
 
 

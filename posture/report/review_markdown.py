@@ -54,7 +54,7 @@ _DETAILS = (
 def review_markdown(reviews: Sequence[Review | Failure]) -> str:
     """The comment; with no change anywhere it is one line below its marker."""
     if not any(isinstance(each, Failure) or each.changes for each in reviews):
-        names = ", ".join(each.stack for each in reviews)
+        names = ", ".join(plain(each.stack) for each in reviews)
         return f"{MARKER}\n✓ Nothing changes on {names}.\n"
     for detail in _DETAILS:
         text = "\n".join([MARKER, f"## {_verdict(reviews)}", "", *_stacks(reviews, detail)]) + "\n"
@@ -70,7 +70,7 @@ def _verdict(reviews: Sequence[Review | Failure]) -> str:
     loosened = sum(said.loosens for each in done for said in each.said)
     refused = sum(each.refused for each in done)
     drifted = sum(len(each.drift) for each in done)
-    failed = [each.stack for each in reviews if isinstance(each, Failure)]
+    failed = [plain(each.stack) for each in reviews if isinstance(each, Failure)]
     parts = [
         f"⚠️ opens {_calls(opened)}" if opened else "opens nothing",
         *([f"⚠️ loosens {loosened} {'protection' if loosened == 1 else 'protections'}"] if loosened else []),
@@ -82,10 +82,10 @@ def _verdict(reviews: Sequence[Review | Failure]) -> str:
 
 
 def _stacks(reviews: Iterable[Review | Failure], detail: _Detail) -> Iterator[str]:
-    quiet = [each.stack for each in reviews if isinstance(each, Review) and not each.changes]
+    quiet = [plain(each.stack) for each in reviews if isinstance(each, Review) and not each.changes]
     for each in reviews:
         if isinstance(each, Failure):
-            yield from (f"### {each.stack}: no preview", "", plain(each.words), "")
+            yield from (f"### {plain(each.stack)}: no preview", "", plain(each.words), "")
         elif each.changes:
             yield from _review(each, detail)
     if quiet:
@@ -99,7 +99,12 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
         code(difference.new) if difference.old == difference.new else f"{code(difference.old)} → {code(difference.new)}"
     )
     verdict = f"⚠️ **{_calls(opened)} open**" if opened else "nothing opens"
-    yield from (f"### {review.stack}: {verdict}, {closed} close", "", f"{moved}, against {plain(review.against)}", "")
+    yield from (
+        f"### {plain(review.stack)}: {verdict}, {closed} close",
+        "",
+        f"{moved}, against {plain(review.against)}",
+        "",
+    )
     drift = [(code(each.name), plain(each.observed)) for each in review.drift]
     yield from _table(("changed by others", "what it is now, as against the last `up`"), drift, detail.rows)
     yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail.rows)

@@ -293,3 +293,30 @@ def test_unreadable_files_are_refused(tmp_path: Path, application: Application) 
         load_posture(tmp_path, "deep", application)
     with pytest.raises(InputError, match="no posture 'lattin'; did you mean 'latin'"):
         load_posture(tmp_path, "lattin", application)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("description: 1" + ":59" * 30_000, "can't be read; quote it"),
+        ("description: 0x" + "f" * 5_000, "can't be read; quote it"),
+        ('description: !!int ""', "a tag (tag:yaml.org,2002:int)"),
+        ("description: x\n<<: {grants: []}", "a merge key (<<); write the values out"),
+        ('description: "\\ud800"', "half a character"),
+        ("description: x\n---\ndescription: y", "holds several documents"),
+        ("description: " + "[" * 1_000_000, "is nested too deeply"),
+        ("description: [" + "1," * 300_000, "more than 250,000 values"),
+        ("description: " + "x" * 5_000_000, "is larger than 4 MiB"),
+        (GRANT[:-2] + ", permissions: [{header: [{name: x, exact: ''}]}]}", "should have at least 1 character"),
+        (GRANT[:-2] + ", permissions: [{header: [{name: 'x y', exact: a}]}]}", "'x y' is no valid 'name'"),
+        (GRANT[:-2] + ', permissions: [{pathExact: "/a\\e[2J"}]}', "is no valid 'pathExact'"),
+    ],
+)
+def test_what_would_be_endless_or_nonsense_is_refused_in_one_line(
+    tmp_path: Path, application: Application, text: str, words: str
+) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(InputError) as error:
+        load_posture(tmp_path, "bad", application)
+    assert words in str(error.value)
+    assert str(error.value).isprintable()

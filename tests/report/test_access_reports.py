@@ -178,4 +178,5 @@ def test_layers_follow_the_calls_and_survive_circles() -> None:
 
 
 def test_markdown_keeps_bars_out_of_cells() -> None:
-    assert code("/x|`y`") == "`/x\\|'y'`"
+    assert code("/x|`y`") == "<code>/x\\|\\`y\\`</code>"
+    assert code("/x*") == "`/x*`"

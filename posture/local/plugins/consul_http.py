@@ -11,7 +11,7 @@ import json
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
@@ -136,7 +136,14 @@ class Consul:
         response = await self._ask("GET", entry)
         if response.status_code == httpx.codes.NOT_FOUND and "entry not found" in response.text:
             return None  # any other 404 is not Consul's, and no reason to forget the entry
-        return cast("dict[str, Any]", _accepted(response, f"can't read {entry}").json())
+        _accepted(response, f"can't read {entry}")
+        try:
+            answer = response.json()
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise Failure(f"can't read {entry}: what answers at {self._settings.url} is no Consul; correct the address")
+        return answer
 
     async def put(self, entry: EntryId, body: Mapping[str, Any]) -> None:
         """Write an entry.
@@ -172,8 +179,11 @@ def _accepted(response: httpx.Response, what: str) -> httpx.Response:
 
 
 def _headers(given: Any) -> dict[str, str]:  # noqa: ANN401 - a JSON text, or the list it stands for
-    entries = json.loads(given) if isinstance(given, str) else given or []
-    return {entry["name"]: entry["value"] for entry in entries}
+    try:
+        entries = json.loads(given) if isinstance(given, str) else given or []
+        return {str(entry["name"]): str(entry["value"]) for entry in entries}
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise Failure("headers are no list of a name and a value each; correct the consul provider's") from None
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | bool:

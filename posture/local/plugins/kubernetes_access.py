@@ -9,17 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 from posture.cluster.kubeconfig import (
     KubeconfigError,
     client_of,
     default_files,
     make_paths_absolute,
     named,
+    parse_kubeconfig,
     read_kubeconfig,
 )
+from posture.errors import InputError
 from posture.local.plugins.provider_server import Failure
+from posture.model.yaml_reader import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,18 +115,15 @@ def _kubeconfig(options: Mapping[str, Any], environment: Mapping[str, str]) -> d
         if given:
             path = Path(home, given[2:]) if given.startswith("~/") else Path(given)
             is_content = "\n" in given or given.lstrip().startswith("{")  # JSON is YAML, and may be no file's name
-            config = yaml.safe_load(given if is_content or not path.is_file() else path.read_text())
+            text = given if is_content or not path.is_file() else read_text(path)
+            config = parse_kubeconfig(text, Path("what is given" if text is given else given))
         else:
             config = read_kubeconfig(default_files(environment))
-    except (OSError, KubeconfigError) as error:
+    except (InputError, OSError, KubeconfigError) as error:
         raise Failure(
             f"the kubeconfig can't be read ({error}); correct the kubernetes provider's kubeconfig"
         ) from error
-    except yaml.YAMLError:  # its words would quote the text, which may hold a token
-        raise Failure(
-            "the kubeconfig can't be read (it is not YAML); correct the kubernetes provider's kubeconfig"
-        ) from None
-    if not isinstance(config, dict) or not config.get("contexts"):
+    if not config.get("contexts"):
         raise Failure("there is no kubeconfig with a context; set the kubernetes provider's kubeconfig and context")
     make_paths_absolute(config, Path.cwd())
     return config

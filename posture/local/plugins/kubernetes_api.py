@@ -175,11 +175,11 @@ class Cluster:
         code, text = await asyncio.to_thread(self._blocking, request)
         try:
             answer = json.loads(text)
-        except ValueError:
-            answer = {"message": text}
-        if code not in _OK:
-            raise Refusal(request.what, code, answer if isinstance(answer, dict) else {})
-        return dict(answer)
+        except (ValueError, RecursionError):
+            answer = None
+        if code not in _OK or not isinstance(answer, dict):
+            raise Refusal(request.what, code, answer if isinstance(answer, dict) else {"message": text})
+        return answer
 
     def _blocking(self, request: _Request) -> tuple[int, str]:
         client, host = self._client, self._client.configuration.host

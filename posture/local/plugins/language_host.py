@@ -16,12 +16,14 @@ import sys
 import threading
 import traceback
 from concurrent import futures
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]  # it has no types
 import pulumi
+from google._upb import _message as protobuf  # type: ignore[import-untyped]  # as above
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
@@ -32,6 +34,7 @@ __all__ = ["LanguageHost", "main"]
 
 _OPTIONS = [("grpc.max_receive_message_length", 400 * 1024 * 1024)]  # the engine's own limit
 _STREAMS = ("stdout", "stderr")
+_LONGEST = 1000  # characters of an error; gRPC sends it in a header
 
 
 class LanguageHost(LanguageServer):
@@ -64,29 +67,66 @@ class LanguageHost(LanguageServer):
         """Run a policy pack and pass on what it prints."""
         if request.kind != "analyzer":
             context.abort(
-                grpc.StatusCode.UNIMPLEMENTED, f"{request.name}: Python {request.kind} plugins need the official host"
+                grpc.StatusCode.UNIMPLEMENTED, f"Python plugins of kind {request.kind!r} need the official host"
             )
         python = _interpreter(request.info) or sys.executable
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [python, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory],
             cwd=request.pwd,
             env={**os.environ, **dict(pair.split("=", 1) for pair in request.env)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )
-        context.add_callback(process.terminate)
-        output: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for name in _STREAMS:
-            threading.Thread(target=_forward, args=(getattr(process, name), name, output), daemon=True).start()
-        for _ in _STREAMS:
-            yield from iter(output.get, None)
-        yield language_pb2.RunPluginResponse(exitcode=process.wait())
+        ) as process:
+            context.add_callback(process.terminate)
+            output: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            for name in _STREAMS:
+                threading.Thread(target=_forward, args=(getattr(process, name), name, output), daemon=True).start()
+            for _ in _STREAMS:
+                yield from iter(output.get, None)
+            yield language_pb2.RunPluginResponse(exitcode=process.wait())
+
+
+class _FailuresInOneLine(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """Answers a request that nothing can be made of with one line; gRPC would print a traceback."""
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:  # noqa: ANN401 - as above
+        handler = continuation(details)
+        if handler is None:
+            return None
+
+        def answer(request: bytes, context: Any) -> Any:  # noqa: ANN401
+            with _said_to(context, details.method):
+                return handler.unary_unary(handler.request_deserializer(request), context)
+
+        def stream(request: bytes, context: Any) -> Iterator[Any]:  # noqa: ANN401
+            with _said_to(context, details.method):
+                yield from handler.unary_stream(handler.request_deserializer(request), context)
+
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
+        return grpc.unary_stream_rpc_method_handler(stream, None, handler.response_serializer)
+
+
+@contextmanager
+def _said_to(context: Any, method: str) -> Iterator[None]:  # noqa: ANN401
+    try:
+        yield
+    except NotImplementedError as failure:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, str(failure))
+    except Exception as failure:
+        if context.code() is not None:  # it has been said already
+            raise
+        words = f"can't make anything of this {method.rpartition('/')[2]}: {type(failure).__name__}: {failure}"
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, " ".join(words.split())[:_LONGEST])
 
 
 def main() -> None:
     """Serve on a free port of 127.0.0.1, printed to stdout as the engine expects, until interrupted."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # stdout is a text file here
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=_OPTIONS)
+    # The SDK takes away protobuf's limit of a hundred messages in each other, and some ten thousand end the process.
+    protobuf.SetAllowOversizeProtos(False)  # noqa: FBT003 - its signature
+    workers = futures.ThreadPoolExecutor(max_workers=4)
+    server = grpc.server(workers, interceptors=[_FailuresInOneLine()], options=_OPTIONS)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -13,10 +13,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]  # it has no types
+from google._upb import _message as protobuf  # type: ignore[import-untyped]  # as above
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
+
+from posture.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,6 +58,8 @@ class Unfinished(Failure):
 
 def serve(provider: Provider, version: str) -> None:
     """Serve `provider` on a free port of 127.0.0.1, printed to stdout as the engine expects, until interrupted."""
+    # The SDK takes away protobuf's limit of a hundred messages in each other, and some ten thousand end the process.
+    protobuf.SetAllowOversizeProtos(False)  # noqa: FBT003 - its signature
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(ProviderServicer(sys.argv[1:], version, provider, engine_address=_engine())))
 
@@ -91,17 +96,23 @@ class _FailuresInOneLine(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         if handler is None or handler.unary_unary is None:
             return handler
 
-        async def answer(request: Any, context: Any) -> Any:  # noqa: ANN401 - as above
+        async def answer(request: bytes, context: Any) -> Any:  # noqa: ANN401 - as above
             try:
-                return await handler.unary_unary(request, context)
+                return await handler.unary_unary(handler.request_deserializer(request), context)
             except Unfinished as failure:
-                await context.abort(grpc.StatusCode.UNKNOWN, str(failure), _details(failure))
+                await context.abort(grpc.StatusCode.UNKNOWN, one_line(str(failure)), _details(failure))
             except Failure as failure:
-                await context.abort(grpc.StatusCode.UNKNOWN, str(failure))
+                await context.abort(grpc.StatusCode.UNKNOWN, one_line(str(failure)))
             except NotImplementedError as failure:
-                await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(failure))
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, one_line(str(failure)))
+            except grpc.aio.AbortError:
+                raise
+            except Exception as failure:  # noqa: BLE001 - of a request that no engine sends, or a mistake of ours
+                method = handler_call_details.method.rpartition("/")[2]
+                words = one_line(f"can't make anything of this {method}: {type(failure).__name__}: {failure}")
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, words)
 
-        return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
 
 def _details(failure: Unfinished) -> tuple[tuple[str, bytes], ...]:

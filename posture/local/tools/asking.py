@@ -66,7 +66,7 @@ def _notes() -> Path:
 def _read() -> dict[str, str]:
     try:
         notes = json.loads(_notes().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {str(k): str(v) for k, v in notes.items()} if isinstance(notes, dict) else {}
 

@@ -76,7 +76,7 @@ def test_a_path_in_a_file_is_relative_to_the_file(tmp_path: Path) -> None:
     [
         ({"kubeconfig": CONTENT, "context": "third"}, "the kubeconfig has no context 'third'"),
         ({"kubeconfig": CONTENT, "context": "broken"}, "the kubeconfig's context 'broken' can't be used"),
-        ({"kubeconfig": "/no/such/file"}, "there is no kubeconfig with a context"),
+        ({"kubeconfig": "/no/such/file"}, "the kubeconfig can't be read"),
         ({"kubeconfig": "{"}, "the kubeconfig can't be read"),
         ({}, "there is no kubeconfig with a context"),
     ],

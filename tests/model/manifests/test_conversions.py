@@ -24,7 +24,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), m
 paths = st.from_regex(r"/[a-z0-9/._-]{0,12}", fullmatch=True)
 headers = st.builds(
     lambda name, kind, value, invert: HeaderMatch.model_validate({"name": name, kind: value, "invert": invert}),
-    texts,
+    st.from_regex(r":?[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}", fullmatch=True),
     st.sampled_from(["exact", "prefix", "suffix", "contains"]),
     texts,
     st.booleans(),
