@@ -38,11 +38,17 @@ class Config:
         """All options of a rule."""
         return {**rule.options, **self.options_by_rule.get(rule.id, {})}
 
-    def of_edition(self, edition: str) -> Config:
-        """The same for a stack with this edition of Consul: an option of that name follows it, unless it is set."""
-        asking = [rule.id for rule in RULES.values() if "edition" in rule.options]
-        options = {name: {"edition": edition, **self.options_by_rule.get(name, {})} for name in asking}
-        return Config(self.levels, {**self.options_by_rule, **options})
+    def of_stack(self, edition: str, folder: str) -> Config:
+        """The same for a stack with this edition of Consul, whose gateway runs in this folder.
+
+        Options of these names follow, unless they are set.
+        """
+        options = dict(self.options_by_rule)
+        for rule in RULES.values():
+            given = {name: value for name, value in (("edition", edition), ("folder", folder)) if name in rule.options}
+            if given:
+                options[rule.id] = {**given, **options.get(rule.id, {})}
+        return Config(self.levels, options)
 
 
 AS_SHIPPED = Config({}, {})

@@ -35,10 +35,9 @@ from policies.registry import RULES
 from policies.rule import Level
 from policies.view import Resource, Stack
 from posture.errors import InputError
-from posture.model.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from policies.judging import Finding
     from policies.rule import Rule
@@ -129,12 +128,19 @@ def _policy(rule: Rule, pack: Pack, reader: _Reader) -> Policy:
     def validate_stack(args: StackValidationArgs, report: Callable[[str, str | None], None]) -> None:
         stack, urns = reader.stack(args)
         set_up = _with(pack, rule, args.get_config(), args.resources[0].urn if args.resources else "")
-        found = judge(stack, set_up) if rule.id == "CP901" else judge_stack(rule, stack, set_up)
-        _report((each for each in found if each.rule is rule), report, urns)
+        found = _unneeded(rule, stack, set_up) if rule.id == "CP901" else judge_stack(rule, stack, set_up)
+        _report(found, report, urns)
 
     if rule.judge:
         return ResourceValidationPolicy(validate=validate, **about)
     return StackValidationPolicy(validate=validate_stack, **about)
+
+
+def _unneeded(rule: Rule, stack: Stack, pack: Pack) -> Iterator[Finding]:
+    """What the rule about suppressions finds; it goes by what those rules find that are suppressed anywhere."""
+    suppressed = {each.rule for each in pack.suppressions.all}
+    found = judge(stack, pack, [*(each for each in RULES.values() if each.id in suppressed), rule])
+    return (each for each in found if each.rule is rule)
 
 
 def _report(findings: Iterable[Finding], report: Callable[[str, str | None], None], urns: Mapping[int, str]) -> None:
@@ -147,8 +153,9 @@ def _with(pack: Pack, rule: Rule, given: Mapping[str, Any], urn: str) -> Pack:
     """The pack as it holds for the stack of a URN, with the options that the engine was given."""
     if not rule.options:
         return pack
-    settings = _settings(_stack_of(urn))
-    pack = pack.of_edition(settings.edition) if settings else pack
+    name = _stack_of(urn)
+    settings = _settings(name)
+    pack = pack.of_stack(settings.edition, _folder(name)) if settings else pack
     options = {name: type(default)(given[name]) for name, default in rule.options.items() if name in given}
     if not options:
         return pack
@@ -180,10 +187,18 @@ def _stack_of(urn: str) -> str:
 
 @cache
 def _settings(stack: str) -> Settings | None:
+    from posture.model.settings import read_settings  # noqa: PLC0415 - there is time for it once the pack has started
+
     try:
         return read_settings(Path.cwd(), stack)
     except InputError:
         return None
+
+
+def _folder(stack: str) -> str:
+    from posture.model.settings import state_folder  # noqa: PLC0415 - as above
+
+    return str(state_folder(Path.cwd(), stack))
 
 
 def _marked(value: Any) -> Any:  # noqa: ANN401 - any input

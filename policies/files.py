@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policies.reading import of_config_entry, of_kubernetes, of_pulumi
-from posture.model.entries import Entry
+from posture.model.entry import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

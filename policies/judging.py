@@ -48,16 +48,16 @@ class Pack:
     config: Config = AS_SHIPPED
     suppressions: Suppressions = NONE
 
-    def of_edition(self, edition: str) -> Pack:
-        """The same for a stack with this edition of Consul."""
-        return replace(self, config=self.config.of_edition(edition))
+    def of_stack(self, edition: str, folder: str) -> Pack:
+        """The same for a stack with this edition of Consul, whose gateway runs in this folder."""
+        return replace(self, config=self.config.of_stack(edition, folder))
 
 
-def judge(stack: Stack, pack: Pack) -> list[Finding]:
-    """What all rules find, the suppressed included."""
+def judge(stack: Stack, pack: Pack, rules: Iterable[Rule] = RULES.values()) -> list[Finding]:
+    """What all rules find, or some of them in this order, the suppressed included."""
     found: list[Finding] = []
     stack = replace(stack, suppressions=pack.suppressions.all)
-    for rule in RULES.values():
+    for rule in rules:
         if rule.judge:
             for resource in stack.resources:
                 found += judge_resource(rule, resource, pack)

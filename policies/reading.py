@@ -16,7 +16,7 @@ from policies.shapes import misfit
 from policies.view import Certificate, ForeignEntry, Release, Resource, Unreadable
 from policies.workloads import KINDS as WORKLOADS
 from policies.workloads import read_workload
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 from posture.model.manifests import custom_resources, gateway_api
 
 if TYPE_CHECKING:

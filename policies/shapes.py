@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 __all__ = ["misfit"]
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from posture.model.access import Access
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,13 +18,14 @@ from posture.local.tokens import load_secrets
 from posture.model.access import Access
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
+from posture.model.held import Standing, held_entries
 from posture.model.limit_fields import Edition
 from posture.model.matrix import UNKNOWN
 from posture.model.settings import stacks
 from posture.program.engine import Engine
 from posture.stack import Stack
 from posture.verify.agreement import declared_requests, settle
-from posture.verify.drift import Standing, drift_findings, held_entries
+from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
 
 if TYPE_CHECKING:

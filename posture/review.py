@@ -12,12 +12,13 @@ from policies.view import Stack as Judged
 from posture.model.access import Access
 from posture.model.difference import Edit, compare
 from posture.model.entries import Entry, compile_entries
+from posture.model.held import bare
 from posture.model.matrix import matrix
 from posture.model.settings import read_settings
 from posture.program.preview import preview
 from posture.report.review import DEPLOYED, Found, Review
 from posture.verify.bundle import cleaned
-from posture.verify.drift import bare, drift_findings
+from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from policies.judging import Pack
     from policies.view import Resource
     from posture.model.application import Application
+    from posture.model.held import Standing
     from posture.program.preview import Plan
     from posture.stack import Stack
-    from posture.verify.drift import Standing
     from posture.verify.findings import Finding
 
 __all__ = ["Base", "review"]

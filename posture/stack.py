@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from posture.model.application import Application
+    from posture.model.held import Standing
     from posture.model.posture import Posture
     from posture.model.settings import Settings
-    from posture.verify.drift import Standing
 
 __all__ = ["Stack", "find_project"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from policies.examples import MESH
 from policies.rule import Level, Problem, Rule, about
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 
 _ENOUGH = {"TLSv1_2", "TLSv1_3"}
 

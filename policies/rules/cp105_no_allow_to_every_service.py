@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from policies.intention import allows
 from policies.rule import Level, Problem, Rule, about
-from posture.model.entries import Entry
+from posture.model.entry import Entry
 
 
 def judge(entry: Entry) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from policies.examples import HTTP, READER
 from policies.intention import permissions
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from policies.helm import default_policy, is_consul
 from policies.intention import permissions
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Release, Stack
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ import re2
 from policies.examples import READER
 from policies.intention import permissions
 from policies.rule import Level, Problem, Rule, about
-from posture.model.entries import Entry
+from posture.model.entry import Entry
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from policies.certificates import ends
+from policies.certificates import end_of, pem_of
 from policies.examples import ENDED, LASTING
-from policies.rule import Level, Problem, Rule, about
-from policies.view import Certificate
+from policies.rule import Level, Options, Problem, Rule
+from policies.view import Resource
 
 
-def judge(certificate: Certificate) -> Iterator[Problem]:
-    end = ends(certificate)
+def judge(resource: Resource, options: Options) -> Iterator[Problem]:
+    pem = pem_of(resource.view, options["folder"])
+    if pem is None:
+        return  # CP303 says so of a file that can't be read
+    end = end_of(pem)
     if end is None:
         yield Problem("is no certificate in PEM")
     elif end <= datetime.now(UTC):
@@ -23,7 +26,8 @@ RULE = Rule(
     level=Level.MANDATORY,
     why="Browsers refuse it, and people learn to click the warning away.",
     mend="Renew the certificate.",
-    judge=about(Certificate, judge),
+    judge=judge,
+    options={"folder": ""},
 )
 
 ALLOWED = LASTING

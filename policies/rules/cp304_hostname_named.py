@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from policies.examples import GATEWAY
 from policies.rule import Level, Problem, Rule, about
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 
 
 def judge(entry: Entry) -> Iterator[Problem]:

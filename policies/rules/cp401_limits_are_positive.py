@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from policies.examples import ENTRANCE
 from policies.rule import Level, Place, Problem, Rule, about
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 from posture.model.limiter import limiter_of
 
 _UPSTREAM = ("MaxConnections", "MaxPendingRequests", "MaxConcurrentRequests")

@@ -1,13 +1,17 @@
 """What strangers can reach takes only so much."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policies.examples import ENTRANCE
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
-from posture.model.entries import Kind
-from posture.model.limit_reading import limit_of
+from posture.model.entry import Kind
+
+if TYPE_CHECKING:
+    from posture.model.limits import Limit
 
 _LIMITER = "builtin/http/localratelimit"
 
@@ -25,15 +29,21 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
                 yield Problem(f"leads to {service}, which {words}", on=route)
 
 
+def _limit(body: Mapping[str, Any]) -> Limit | None:
+    from posture.model.limit_reading import limit_of  # noqa: PLC0415 - loads pydantic's models, for this alone
+
+    return limit_of(body)
+
+
 def _has_rate(body: Mapping[str, Any]) -> bool:
-    limit = limit_of(body)
+    limit = _limit(body)
     extensions = body.get("EnvoyExtensions") or ()
     return bool(limit and limit.has_rates) or any(each["Name"] == _LIMITER for each in extensions)
 
 
 def _limits_connections(body: Mapping[str, Any]) -> bool:
     """Of a service; Consul has no such limit for gateways."""
-    limit = limit_of(body)
+    limit = _limit(body)
     return bool(limit and limit.max_inbound_connections)
 
 

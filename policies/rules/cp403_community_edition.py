@@ -5,7 +5,7 @@ from typing import Any
 
 from policies.rule import Level, Options, Place, Problem, Rule
 from policies.view import ForeignEntry, Resource
-from posture.model.entries import Entry
+from posture.model.entry import Entry
 
 _KINDS = {"sameness-group", "control-plane-request-limit"}
 _FIELDS = {"Namespace", "Partition", "SamenessGroup", "RateLimits", "PrioritizeByLocality"}

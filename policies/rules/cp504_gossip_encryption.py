@@ -9,9 +9,10 @@ from policies.view import Release
 
 
 def judge(release: Release) -> Iterator[Problem]:
-    gossip = release.value("global", "gossipEncryption") or {}
-    named = gossip.get("secretName") and gossip.get("secretKey")
-    if is_consul(release) and gossip.get("autoGenerate") is not True and not named:
+    automatic, *named = (
+        release.value("global", "gossipEncryption", key) for key in ("autoGenerate", "secretName", "secretKey")
+    )
+    if is_consul(release) and automatic is not True and not all(named):
         yield Problem("installs Consul without gossip encryption", ("values", "global", "gossipEncryption"))
 
 

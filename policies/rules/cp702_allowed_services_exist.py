@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from policies.intention import allows
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack, Workload
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
@@ -15,7 +15,7 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
     for resource, entry in stack.entries(Kind.SERVICE_INTENTIONS):
         for allow in allows(entry):
             for name in (entry.name, allow.source):
-                if name not in known | {"*"}:
+                if name not in known and name != "*":
                     yield Problem(
                         f"allows {allow.source} to call {entry.name}: nobody is called {name}", allow.place, resource
                     )

@@ -8,31 +8,24 @@ from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
 from posture.errors import InputError
 from posture.model.access import Request
-from posture.model.application import Application
 from posture.model.conditions import Facts, conditions_of
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 from posture.model.matrix import Sample, declared_calls
 
 
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
-    application = stack.application
-    if application is None:
+    if stack.application is None:
         return
-    calls = _calls(application)
+    known = stack.application.sources
+    calls: dict[tuple[str, str], list[Sample]] = {}
+    for source, sample in declared_calls(stack.application):
+        calls.setdefault((source, sample.destination), []).append(sample)
     for resource, entry in stack.entries(Kind.SERVICE_INTENTIONS):
         for allow in allows(entry):
             declared = calls.get((allow.source, entry.name), ())
-            known = {allow.source, entry.name} <= {*application.sources}
-            if known and not any(_matches(stack, allow, sample) for sample in declared):
+            if {allow.source, entry.name} <= known and not any(_matches(stack, allow, sample) for sample in declared):
                 words = f"lets {allow.source} in for what it declares no call for"
                 yield Problem(words, allow.place, resource)
-
-
-def _calls(application: Application) -> dict[tuple[str, str], list[Sample]]:
-    found: dict[tuple[str, str], list[Sample]] = {}
-    for source, sample in declared_calls(application):
-        found.setdefault((source, sample.destination), []).append(sample)
-    return found
 
 
 def _matches(stack: Stack, allow: Allow, sample: Sample) -> bool:

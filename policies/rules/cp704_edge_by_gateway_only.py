@@ -6,7 +6,7 @@ from policies.examples import ENTRANCE, GATEWAY
 from policies.intention import allows
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 from posture.model.matrix import declared_calls
 
 

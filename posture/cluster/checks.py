@@ -67,8 +67,8 @@ class Plan:
         return cls(inventory, name, hostname, settings.gateway_certificate, ours, asks)
 
 
-def check_cluster(connection: Connection, plan: Plan) -> None:
-    """Look at everything that would make an `up` fail half-way.
+def check_cluster(connection: Connection, plan: Plan) -> list[dict[str, Any]]:
+    """Look at everything that would make an `up` fail half-way; Consul's custom resources that are there.
 
     Raises:
         InputError: The first thing that is in the way, and what to do.
@@ -83,9 +83,13 @@ def check_cluster(connection: Connection, plan: Plan) -> None:
     resources = _resources(connection, plan)
     _check_permissions(connection, plan, resources)
     _check_namespaces(connection, plan)
-    _check_owners(connection, plan.inventory, resources)
+    there = {kind: _objects(connection, plan.inventory, resource) for kind, resource in resources.items()}
+    _check_owners(plan.inventory, resources, there)
     if not plan.certificate:
         _check_secret(connection, plan)
+    return [
+        {"kind": kind, **each} for (version, kind), found in there.items() if version == API_VERSION for each in found
+    ]
 
 
 def check_nothing_foreign(connection: Connection, stack: str) -> None:
@@ -197,12 +201,16 @@ def _check_namespaces(connection: Connection, plan: Plan) -> None:
             raise InputError(f"there is no GatewayClass {GATEWAY_CLASS}; enable connectInject in Consul's chart")
 
 
-def _check_owners(connection: Connection, inventory: Inventory, resources: dict[tuple[str, str], ApiResource]) -> None:
+def _check_owners(
+    inventory: Inventory,
+    resources: dict[tuple[str, str], ApiResource],
+    there: dict[tuple[str, str], list[dict[str, Any]]],
+) -> None:
     stack = inventory.placement.stack
     for kind, resource in resources.items():
-        ours = [each for each in inventory if (each["apiVersion"], each["kind"]) == kind]
+        ours = _of_kind(inventory, resource)
         names = {_key(each) for each in ours}
-        for found in _held(connection, resource, ours):
+        for found in there[kind]:
             owner = owner_of(found, stack)
             metadata = found["metadata"]
             if owner and (_key(found) in names or _same_in_consul(found, resource, ours)):
@@ -215,12 +223,17 @@ def _check_owners(connection: Connection, inventory: Inventory, resources: dict[
                 )
 
 
-def _held(connection: Connection, resource: ApiResource, ours: Iterable[Manifest]) -> list[dict[str, Any]]:
+def _objects(connection: Connection, inventory: Inventory, resource: ApiResource) -> list[dict[str, Any]]:
     """The objects of a kind wherever one could be in the way of ours."""
     everywhere = resource.api_version == API_VERSION or not resource.namespaced
+    ours = _of_kind(inventory, resource)
     namespaces = [""] if everywhere else sorted({each["metadata"]["namespace"] for each in ours})
     lists = [connection.get(resource.path(namespace)) or {} for namespace in namespaces]
-    return [each for held in lists for each in held.get("items", ())]
+    return [each for found in lists for each in found.get("items", ())]
+
+
+def _of_kind(inventory: Inventory, resource: ApiResource) -> list[Manifest]:
+    return [each for each in inventory if (each["apiVersion"], each["kind"]) == (resource.api_version, resource.kind)]
 
 
 def _same_in_consul(found: Manifest, resource: ApiResource, ours: Iterable[Manifest]) -> bool:

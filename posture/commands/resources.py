@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import policies
+from policies.certificates import file_of
 from policies.config import load_config
 from policies.files import Located, is_resource, resources_in
 from policies.judging import Finding, Pack, judge
@@ -20,7 +21,7 @@ from posture.model.document import nearest, read_documents
 from posture.model.entries import Entry, compile_entries
 from posture.model.manifests.inventory import inventory
 from posture.model.origins import origins
-from posture.model.settings import Settings, read_settings, settings_from
+from posture.model.settings import Settings, read_settings, settings_from, state_folder
 from posture.model.settings import stacks as stacks_of
 from posture.report.findings import Placed
 from posture.stack import find_project
@@ -107,7 +108,9 @@ def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
         application, posture = settings.load(project)
         resources = tuple(stack_resources(settings, application, posture, name))
         places = origins(project, application, settings.posture)
-        for finding in judge(Stack(resources, application), pack.of_edition(settings.edition)):
+        for finding in judge(
+            Stack(resources, application), pack.of_stack(settings.edition, str(state_folder(project, name)))
+        ):
             each = _place(finding, places, f"stacks/{settings.posture}.yaml")
             placed.setdefault((finding.rule.id, str(finding), each.file, each.line), each)
         seen |= {resource.name for resource in resources}
@@ -131,13 +134,14 @@ def stack_resources(settings: Settings, application: Application, posture: Postu
 
 
 def _posture(document: Document, application: str | None, pack: Pack) -> Judged:
-    """A posture is judged as what it compiles to, in a folder `stacks` beside `apps`."""
+    """A posture is judged as what it compiles to, in a folder `stacks` beside `apps`; certificates are its stacks'."""
     project, name = document.file.absolute().parent.parent, document.file.stem
     if document.file.absolute().parent.name != "stacks":
         raise InputError("a posture is judged in the folder stacks/ of its project", file=document.file)
     settings = settings_from("dev", {"posture": name, **({"application": application} if application else {})})
     loaded, posture = settings.load(project)
-    resources = tuple(stack_resources(settings, loaded, posture, name))
+    judged = stack_resources(settings, loaded, posture, name)
+    resources = tuple(each for each in judged if file_of(each.view) is None)
     places = origins(project, loaded, name)
     found = judge(Stack(resources, loaded), pack)
     placed = [_place(each, places, f"stacks/{name}.yaml") for each in found]

@@ -18,12 +18,13 @@ from posture.commands.opening import open_stack
 from posture.commands.output import show
 from posture.errors import InputError
 from posture.model.entries import compile_entries
+from posture.model.held import held_entries
 from posture.model.posture import available, load_posture
 from posture.report.verification_json import verification_json
 from posture.report.verification_junit import verification_junit
 from posture.report.verification_text import verification_text
 from posture.verify.bundle import cleaned, cleaned_dump, write_bundle
-from posture.verify.drift import held_entries, posture_of
+from posture.verify.drift import posture_of
 from posture.verify.run import Subject
 from posture.verify.run import verify as verify_mesh
 

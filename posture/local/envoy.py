@@ -44,6 +44,7 @@ def envoy_program(envoy: Path, layout: Layout, name: str, workers: int = 1) -> P
         "--disable-hot-restart",
         *("--concurrency", str(workers)),
         *("--drain-time-s", str(DRAIN_SECONDS)),
+        *("--drain-strategy", "immediate"),  # not bit by bit: a request that comes late would have what is left
     )
     return Program((str(envoy), *arguments), layout.state)
 

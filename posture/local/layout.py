@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posture.errors import InputError
-from posture.model.settings import consul_host, consul_url
+from posture.model.settings import consul_host, consul_url, state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class Layout:
     @property
     def state(self) -> Path:
         """The folder of all the stack's run-time files (0700), and the working directory of its Envoys."""
-        return self.root.absolute() / ".posture" / self.stack
+        return state_folder(self.root, self.stack)
 
     @property
     def secrets(self) -> Path:

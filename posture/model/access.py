@@ -11,17 +11,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.conditions import Facts
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 from posture.model.headers import as_rules_see
 from posture.model.intentions import Decision, Intentions
-from posture.model.limit_reading import limit_of
 from posture.model.paths import METHODS, Normalization, Refusal
 from posture.model.routes import Arrival, Routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from posture.model.entries import Entry
+    from posture.model.entry import Entry
     from posture.model.intentions import Intention
     from posture.model.limits import Limit
 
@@ -80,22 +79,16 @@ class Access:
 
     def decide(self, request: Request) -> Decision:
         """Whether the destination's sidecar lets a request through."""
-        key = request.source, request.destination
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._plan(*key)
+        plan = self._plan_of(request.source, request.destination)
         if plan.settled:
             return plan.settled
-        facts = self.facts(request) if plan.http else _NOTHING
-        if isinstance(facts, Refusal):
-            return Decision(allowed=False, rule=_REFUSED, why=facts.why, status=facts.status)
-        first = None
-        for intention in plan.intentions:
-            decision = intention.decide(facts, request.tokens, default=self._allow)
-            if decision and decision.allowed is not self._allow:
-                return decision
-            first = first or decision
-        return first or self._by_default
+        return self._decided(plan, self.facts(request) if plan.http else _NOTHING, request.tokens)
+
+    def decide_each(self, sources: Iterable[str], request: Request) -> dict[str, Decision]:
+        """The same for several callers that make one request, whose own source doesn't count."""
+        facts = self.facts(request) if self.is_http(request.destination) else _NOTHING
+        plans = ((source, self._plan_of(source, request.destination)) for source in sources)
+        return {source: plan.settled or self._decided(plan, facts, request.tokens) for source, plan in plans}
 
     def enter(self, arrival: Arrival, destination: str) -> Decision:
         """Whether a request that comes from outside reaches a destination by way of an API gateway.
@@ -147,6 +140,8 @@ class Access:
     @cached_property
     def limits(self) -> Mapping[str, Limit]:
         """What limits each service, and what enters at the gateway, by name; those without a limit are left out."""
+        from posture.model.limit_reading import limit_of  # noqa: PLC0415 - loads pydantic's models, for this alone
+
         found = {name: limit_of(body) for name, body in self._defaults.items()}
         return {name: limit for name, limit in found.items() if limit}
 
@@ -160,6 +155,24 @@ class Access:
         mode = of_service or self._proxy_defaults.get("MutualTLSMode")
         entry = f"{Kind.SERVICE_DEFAULTS}/{destination}" if of_service else f"{Kind.PROXY_DEFAULTS}/global"
         return entry if mode == "permissive" else None
+
+    def _decided(self, plan: _Plan, facts: Facts | Refusal, tokens: frozenset[str]) -> Decision:
+        if isinstance(facts, Refusal):
+            return Decision(allowed=False, rule=_REFUSED, why=facts.why, status=facts.status)
+        first = None
+        for intention in plan.intentions:
+            decision = intention.decide(facts, tokens, default=self._allow)
+            if decision and decision.allowed is not self._allow:
+                return decision
+            first = first or decision
+        return first or self._by_default
+
+    def _plan_of(self, source: str | None, destination: str) -> _Plan:
+        key = source, destination
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._plan(*key)
+        return plan
 
     def _plan(self, source: str | None, destination: str) -> _Plan:
         http = self.is_http(destination)

@@ -31,6 +31,12 @@ _NOT = {
     "Contains": "doesn't contain",
     "Regex": "doesn't match",
 }
+_TESTS: dict[str, Callable[[str, str], bool]] = {
+    "Exact": str.__eq__,
+    "Prefix": str.startswith,
+    "Suffix": str.endswith,
+    "Contains": str.__contains__,
+}
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
@@ -114,12 +120,5 @@ def _matcher(kind: str, value: str, where: str, *, ignore_case: bool) -> Test:
             reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
             raise InputError(f"{where}: '{value}' is no RE2 expression ({reason}); correct it") from None
         return lambda text: pattern.fullmatch(text) is not None
-    wanted = value.lower() if ignore_case else value
-    tests: dict[str, Test] = {
-        "Exact": lambda text: text == wanted,
-        "Prefix": lambda text: text.startswith(wanted),
-        "Suffix": lambda text: text.endswith(wanted),
-        "Contains": lambda text: wanted in text,
-    }
-    test = tests[kind]
-    return (lambda text: test(text.lower())) if ignore_case else test
+    wanted, test = value.lower() if ignore_case else value, _TESTS[kind]
+    return (lambda text: test(text.lower(), wanted)) if ignore_case else lambda text: test(text, wanted)

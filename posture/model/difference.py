@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from posture.model.access import Access
     from posture.model.application import Application
-    from posture.model.entries import Entry
+    from posture.model.entry import Entry
     from posture.model.limit_words import LimitChange
     from posture.model.matrix import Matrix
 
@@ -106,14 +106,15 @@ def difference(old: Matrix, new: Matrix) -> Difference:
 
 def _changed_cells(old: Matrix, new: Matrix) -> Iterator[tuple[Cell, Cell]]:
     """Cells that differ, before and after; callers without rules on either side are compared once."""
+    order = {source: number for number, source in enumerate(new.sources)}
     for sample, after in new.rows.items():
         before = old.rows.get(sample)
         if before is None:
             continue
         others_differ = before.others.rule != after.others.rule or before.others.allowed != after.others.allowed
-        for source in new.sources:
-            by_name = source in before.named or source in after.named
-            if source == sample.destination or not (by_name or others_differ):
+        by_name = sorted(order.keys() & (before.named.keys() | after.named.keys()), key=order.__getitem__)
+        for source in new.sources if others_differ else by_name:
+            if source == sample.destination:
                 continue
             then, now = before.of(source), after.of(source)
             if then.allowed != now.allowed or then.rule != now.rule:

@@ -7,11 +7,9 @@ Consul fills in by itself are written out, because Pulumi's ConfigEntry would ot
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from posture.model.entry import FILLED_IN, OTHER_KINDS, Entry, Kind, precedence
 from posture.model.limit_fields import DEFAULT_PROXIES, limit_fields
 from posture.model.limits import in_force
 from posture.model.posture import PATH_KINDS
@@ -20,45 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from posture.model.application import Application, Gateway
+    from posture.model.entry import Body
     from posture.model.limit_fields import Proxies
     from posture.model.posture import Grant, Permission, Posture
 
 __all__ = ["FILLED_IN", "OTHER_KINDS", "Entry", "Kind", "compile_entries", "precedence"]
-
-Body = dict[str, Any]
-
-
-class Kind(StrEnum):
-    """The kinds of config entry that a posture consists of."""
-
-    PROXY_DEFAULTS = "proxy-defaults"
-    MESH = "mesh"
-    SERVICE_DEFAULTS = "service-defaults"
-    SERVICE_INTENTIONS = "service-intentions"
-    FILE_SYSTEM_CERTIFICATE = "file-system-certificate"
-    API_GATEWAY = "api-gateway"
-    HTTP_ROUTE = "http-route"
-
-
-OTHER_KINDS = (
-    *("service-router", "service-splitter", "service-resolver", "exported-services", "sameness-group"),
-    *("ingress-gateway", "terminating-gateway", "tcp-route", "inline-certificate", "jwt-provider"),
-)
-"""Kinds of config entry that no posture consists of. Consul itself makes the remaining one, `bound-api-gateway`."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One config entry: Consul knows it by kind and name; ``body`` is the rest of its fields."""
-
-    kind: Kind
-    name: str
-    body: Body
-
-    @property
-    def json(self) -> str:
-        """The body as Pulumi's `ConfigEntry` takes it: compact JSON with sorted keys."""
-        return json.dumps(self.body, sort_keys=True, separators=(",", ":"))
 
 
 def compile_entries(
@@ -66,6 +30,9 @@ def compile_entries(
 ) -> tuple[Entry, ...]:
     """The entries that make a mesh enforce a posture; each stands after those that it relies on."""
     limits = in_force(posture.limits)
+    grants: dict[str, list[Grant]] = {}
+    for grant in posture.grants:
+        grants.setdefault(grant.destination, []).append(grant)
     gateway = application.gateway.name
     return (
         Entry(Kind.PROXY_DEFAULTS, "global", {**FILLED_IN[Kind.PROXY_DEFAULTS], "MutualTLSMode": "strict"}),
@@ -93,26 +60,20 @@ def compile_entries(
         ),
         Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [_source("*", "*", action="deny")]}),
         *(
-            Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(posture.grants, name)})
+            Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(grants.get(name, ()), name)})
             for name in application.services
         ),
         *_gateway(application.name, application.gateway, posture),
     )
 
 
-_OF_PROXIES: Body = {"Expose": {}, "MeshGateway": {}, "TransparentProxy": {}}
-FILLED_IN: dict[Kind, Body] = {
-    Kind.PROXY_DEFAULTS: {**_OF_PROXIES, "AccessLogs": {}},
-    Kind.SERVICE_DEFAULTS: _OF_PROXIES,
-}
-"""Fields that Consul answers with although nobody has set them."""
-
-
 def _mesh(posture: Posture) -> Body:
     floor = {"TLSMinVersion": posture.mesh.tls_min_version}
+    # Envoy's clients speak TLS 1.2 at most if nothing is said (its `TlsParameters`), and so nothing at a higher floor.
+    outgoing = {**floor, "TLSMaxVersion": "TLSv1_3"}
     return {
         "AllowEnablingPermissiveMutualTLS": False,
-        "TLS": {"Incoming": floor, "Outgoing": floor},
+        "TLS": {"Incoming": floor, "Outgoing": outgoing},
         "HTTP": {
             "SanitizeXForwardedClientCert": True,
             "Incoming": {
@@ -128,21 +89,15 @@ def _mesh(posture: Posture) -> Body:
 
 
 def _sources(grants: Iterable[Grant], destination: str) -> list[Body]:
-    """Who may call a destination, one source each, and nobody else; in the order that Consul keeps them."""
+    """Who may call a destination by its grants, one source each, and nobody else; in the order that Consul keeps."""
     permissions: dict[str, list[Body]] = {}
     for grant in grants:
-        if grant.destination == destination:
-            permissions.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
+        permissions.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
     named = [
         _source(name, destination, permissions=allowed) if allowed else _source(name, destination, action="allow")
         for name, allowed in sorted(permissions.items())
     ]
     return [*named, _source("*", destination, action="deny")]
-
-
-def precedence(source: str, destination: str) -> int:
-    """The figure that Consul gives an intention (`computeIntentionPrecedence`): the higher one decides."""
-    return {(False, False): 9, (True, False): 8, (False, True): 6, (True, True): 5}[source == "*", destination == "*"]
 
 
 def _source(name: str, destination: str, **rule: object) -> Body:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import re2
 
 from posture.model.conditions import Condition, Facts, conditions_of
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from posture.model.entries import Entry
+    from posture.model.entry import Entry
 
 __all__ = ["ANYONE", "Decision", "Intention", "Intentions", "Rule"]
 
@@ -45,7 +45,7 @@ class Decision:
     status: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One permission of an intention, or an intention without permissions; ``permission`` counts from 1."""
 

@@ -12,13 +12,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from posture.model.limiter import lua_of
-from posture.model.limits import RouteRate
-from posture.model.rates import PER_CALLER, rate_words, rates_of
+from posture.model.rates import is_per_caller, rate_words, rates_of_any_request, rates_of_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from posture.model.limits import Limit, Rate, UpstreamLimits
+    from posture.model.limits import Limit, Rate, RouteRates, UpstreamLimits
 
 __all__ = ["DEFAULT_PROXIES", "Edition", "Proxies", "limit_fields"]
 
@@ -78,15 +77,20 @@ def _lua(service: str, limit: Limit, proxies: Proxies, *, gateway: bool) -> Body
 
 
 def _parameters(limit: Limit) -> Iterator[Body]:
-    for aspect, rate in rates_of(limit):
-        name = f"{rate_words(rate)} {aspect}"
-        if isinstance(rate, RouteRate):
-            methods = f" {' '.join(rate.methods)} " if rate.methods else None
-            match = {"exact": rate.path_exact, "prefix": rate.path_prefix, "methods": methods}
-            given = {key: value for key, value in match.items() if value}
-            yield {"of": "route", "name": name, **_numbers(rate), **given}
-        else:
-            yield {"of": "caller" if aspect == PER_CALLER else "service", "name": name, **_numbers(rate)}
+    """One for each rate; those of one route have its number and its match in common."""
+    for number, route in enumerate(limit.routes or (), start=1):
+        methods = f" {' '.join(route.methods)} " if route.methods else None
+        match = {"exact": route.path_exact, "prefix": route.path_prefix, "methods": methods}
+        given = {key: value for key, value in match.items() if value}
+        for aspect, rate in rates_of_route(route):
+            yield {**_parameter(aspect, rate), "route": number, **given}
+    for aspect, rate in rates_of_any_request(limit):
+        yield _parameter(aspect, rate)
+
+
+def _parameter(aspect: str, rate: Rate) -> Body:
+    of = "caller" if is_per_caller(aspect) else "all"
+    return {"of": of, "name": f"{rate_words(rate)} {aspect}", **_numbers(rate)}
 
 
 def _numbers(rate: Rate) -> Body:
@@ -100,21 +104,22 @@ def _native(limit: Limit) -> Body | None:
     They know neither callers nor methods, count whole requests a second, take a burst of a second at least, and have a
     route's rate *instead of* the service's (structs.InstanceLevelRateLimits of 1.22.7).
     """
-    rates = [*(limit.routes or ()), *([limit.whole] if limit.whole else [])]
-    if limit.per_caller or not rates or (limit.routes and limit.whole):
+    routes = limit.routes or ()
+    rates = [each for each in (limit.whole, *(route.whole for route in routes)) if each]
+    if any(each.per_caller for each in (limit, *routes)) or not rates or (routes and limit.whole):
         return None
     whole_numbers = all(rate.requests_per_second.is_integer() for rate in rates)
     if not whole_numbers or any(rate.capacity < rate.requests_per_second for rate in rates):
         return None
-    if any(route.methods for route in limit.routes or ()):
+    if any(route.methods for route in routes):
         return None
     level: Body = _native_rate(limit.whole) if limit.whole else {}
-    if limit.routes:
-        level["Routes"] = [{**_native_path(each), **_native_rate(each)} for each in limit.routes]
+    if routes:
+        level["Routes"] = [{**_native_path(each), **_native_rate(each.whole)} for each in routes if each.whole]
     return {"InstanceLevel": level}
 
 
-def _native_path(route: RouteRate) -> Body:
+def _native_path(route: RouteRates) -> Body:
     return {"PathExact": route.path_exact} if route.path_exact else {"PathPrefix": route.path_prefix}
 
 
@@ -138,5 +143,6 @@ def _upstream(name: str, upstream: UpstreamLimits) -> Body:
             "Interval": check.interval * _SECOND,
             "MaxFailures": check.max_failures,
             "BaseEjectionTime": check.base_ejection_time * _SECOND,
+            "MaxEjectionPercent": check.max_ejection_percent,
         }
     return body

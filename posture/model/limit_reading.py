@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posture.model.limiter import limiter_of
-from posture.model.limits import Limit, PassiveHealthCheck, Rate, RouteRate, UpstreamLimits
+from posture.model.limits import Limit, PassiveHealthCheck, Rate, RouteRates, UpstreamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["limit_of"]
 
 _SECOND = 1_000_000_000
+_ENVOYS_PERCENT = 10
+"""Of the instances that a passive health check may leave out, where an entry doesn't say."""
 
 
 def limit_of(body: Body) -> Limit | None:
@@ -48,7 +50,7 @@ def _native(limits: Body | None) -> dict[str, Any]:
         (each, _rate(each.get("RequestsPerSecond"), each.get("RequestsMaxBurst"))) for each in level.get("Routes") or ()
     ]
     routes = tuple(
-        RouteRate.model_construct(
+        RouteRates.model_construct(
             **_given(path_exact=each.get("PathExact"), path_prefix=each.get("PathPrefix")), **rate
         )
         for each, rate in rates
@@ -64,21 +66,20 @@ def _rate(per_second: object, burst: object) -> dict[str, Any]:
 
 def _filtered(body: Body) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    routes: dict[Any, dict[str, Any]] = {}
     for extension in body.get("EnvoyExtensions") or ():
         limiter = limiter_of((extension.get("Arguments") or {}).get("Script", ""))
         for each in limiter.limits if limiter else ():
             rate = _rate(each.get("rate"), each.get("burst"))
-            if not rate:
-                continue
-            if each.get("of") == "service":
-                found |= rate
-            elif each.get("of") == "caller":
-                found["per_caller"] = Rate.model_construct(**rate)
-            else:
-                methods = tuple(each["methods"].split()) if "methods" in each else None
-                match = _given(path_exact=each.get("exact"), path_prefix=each.get("prefix"), methods=methods)
-                found["routes"] = (*found.get("routes", ()), RouteRate.model_construct(**match, **rate))
-    return found
+            if rate:
+                limited = routes.setdefault(each["route"], _match(each)) if "route" in each else found
+                limited |= {"per_caller": Rate.model_construct(**rate)} if each.get("of") == "caller" else rate
+    return {**found, **_given(routes=tuple(RouteRates.model_construct(**each) for each in routes.values()) or None)}
+
+
+def _match(limit: Body) -> dict[str, Any]:
+    methods = tuple(limit["methods"].split()) if "methods" in limit else None
+    return _given(path_exact=limit.get("exact"), path_prefix=limit.get("prefix"), methods=methods)
 
 
 def _upstream(body: Body) -> UpstreamLimits:
@@ -96,4 +97,8 @@ def _upstream(body: Body) -> UpstreamLimits:
 def _check(body: Body) -> PassiveHealthCheck:
     interval, ejection = (_positive(body.get(key)) for key in ("Interval", "BaseEjectionTime"))
     seconds = _given(interval=interval and interval // _SECOND, base_ejection_time=ejection and ejection // _SECOND)
-    return PassiveHealthCheck.model_construct(None, max_failures=body["MaxFailures"], **seconds)
+    most = body.get("MaxEjectionPercent")
+    percent = _ENVOYS_PERCENT if most is None else _positive(most) or 0
+    return PassiveHealthCheck.model_construct(
+        None, max_failures=body["MaxFailures"], max_ejection_percent=percent, **seconds
+    )

@@ -6,16 +6,19 @@ import math
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from posture.model.rates import rate_words, rates_for, rates_of
+from posture.model.limits import Limit
+from posture.model.rates import limited_words, rate_words, rates_for, rates_of
+from posture.model.route_changes import route_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from posture.model.limits import Limit, UpstreamLimits
+    from posture.model.limits import UpstreamLimits
 
 __all__ = ["LimitChange", "limit_changes", "limit_words", "limits_at", "limits_towards", "slow_words"]
 
 _CONNECTIONS = "connections"
+_NONE = Limit.model_construct()
 
 
 class LimitChange(NamedTuple):
@@ -39,18 +42,13 @@ def limit_words(limit: Limit) -> list[str]:
 
 
 def limit_changes(before: Mapping[str, Limit], after: Mapping[str, Limit]) -> list[LimitChange]:
-    """As in "productpage: 5/s per caller, burst 10, was unlimited"; both are by service."""
+    """As in "productpage: 5/s per caller, burst 10, was unlimited"; both are by service. What loosens comes first."""
     found = []
     for service in dict.fromkeys([*before, *after]):
-        old = _aspects(before[service]) if service in before else {}
-        new = _aspects(after[service]) if service in after else {}
-        for aspect in dict.fromkeys([*old, *new]):
-            then = old.get(aspect, _Aspect("unlimited", ()))
-            now = new.get(aspect, _Aspect(f"unlimited {aspect}", ()))
-            if then != now:
-                pairs = zip_longest(then.figures, now.figures, fillvalue=math.inf)
-                words = f"{service}: {now.words}, was {then.words}"
-                found.append(LimitChange(service, words, any(higher > figure for figure, higher in pairs)))
+        old, new = before.get(service, _NONE), after.get(service, _NONE)
+        changes = [*route_changes(old.routes or (), new.routes or ()), *_changes(old, new)]
+        changes.sort(key=lambda change: not change[1])
+        found += [LimitChange(service, f"{service}: {words}", loosens) for words, loosens in changes]
     return found
 
 
@@ -83,6 +81,17 @@ def slow_words(limits: Mapping[str, Limit], workers: int) -> list[str]:
     ]
 
 
+def _changes(before: Limit, after: Limit) -> Iterator[tuple[str, bool]]:
+    """Of all but routes, which take requests from each other."""
+    old, new = (_aspects(limit.model_copy(update={"routes": None})) for limit in (before, after))
+    for aspect in dict.fromkeys([*old, *new]):
+        then = old.get(aspect, _Aspect("unlimited", ()))
+        now = new.get(aspect, _Aspect(f"unlimited {aspect}", ()))
+        if then != now:
+            pairs = zip_longest(then.figures, now.figures, fillvalue=math.inf)
+            yield f"{now.words}, was {then.words}", any(higher > figure for figure, higher in pairs)
+
+
 def _aspects(limit: Limit) -> dict[str, _Aspect]:
     """Each thing that is limited, by what it is."""
     found = {}
@@ -90,8 +99,7 @@ def _aspects(limit: Limit) -> dict[str, _Aspect]:
     if most:
         found[_CONNECTIONS] = _Aspect(f"{_count(most, 'connection')} at once", (most,))
     for aspect, rate in rates_of(limit):
-        words = f"{rate_words(rate)} {aspect}, burst {rate.capacity}"
-        found[aspect] = _Aspect(words, (rate.requests_per_second, rate.capacity))
+        found[aspect] = _Aspect(limited_words((aspect, rate)), (rate.requests_per_second, rate.capacity))
     for name, upstream in sorted((limit.upstreams or {}).items()):
         found[f"to {name}"] = _Aspect(f"to {name} {', '.join(_upstream(upstream))}", _figures(upstream))
     return found
@@ -103,9 +111,9 @@ def _figures(upstream: UpstreamLimits) -> tuple[float, ...]:
         upstream.max_connections,
         upstream.max_pending_requests,
         upstream.max_concurrent_requests,
-        check and check.max_failures,
+        *((check.max_failures, -check.max_ejection_percent) if check else ()),  # the fewer may be left out, the looser
     )
-    return tuple(count or math.inf for count in counts)
+    return tuple(math.inf if count is None else count for count in counts)
 
 
 def _upstream(upstream: UpstreamLimits) -> Iterator[str]:
@@ -120,6 +128,7 @@ def _upstream(upstream: UpstreamLimits) -> Iterator[str]:
     if check:
         failures = _count(check.max_failures, "failure")
         yield f"without an instance for {check.base_ejection_time} s after {failures} in a row"
+        yield f"leaving out {check.max_ejection_percent} % of them at most"
 
 
 def _count(number: int, words: str) -> str:

@@ -2,11 +2,22 @@
 -- takes none and gets 429. So whoever is refused by a limit of its own takes nothing from what others share.
 --
 -- Envoy runs one copy of this in each of its worker threads, and they share nothing: each has its part of a rate.
+-- What is asked of Envoy for each request is most of what this costs, so that only is asked which the limits need.
+
+local READS_PATH, READS_METHOD = false, false
 
 -- Buckets hold tokens for `burst` requests and get `rate` tokens a second. At least one fits into each worker's part.
 for _, limit in ipairs(LIMITS) do
   limit.rate = limit.rate / WORKERS
   limit.burst = math.max(limit.burst / WORKERS, 1)
+  READS_PATH = READS_PATH or limit.exact ~= nil or limit.prefix ~= nil
+  READS_METHOD = READS_METHOD or limit.methods ~= nil
+  if limit.methods then
+    limit.has_method = {}
+    for method in string.gmatch(limit.methods, "%S+") do
+      limit.has_method[method] = true
+    end
+  end
 end
 
 local ONE = 1 - 1e-9 -- a token that came in parts may lack this much of one
@@ -48,40 +59,44 @@ local function caller_of(handle)
   return names and names[1] or "nobody"
 end
 
-local function has_method(limit, method)
-  return not limit.methods or string.find(limit.methods, " " .. method .. " ", 1, true) ~= nil
+-- Method and path, without a query, as far as limits need them. CONNECT has no path.
+local function asked_of(handle)
+  if not READS_PATH and not READS_METHOD then
+    return "", ""
+  end
+  local headers = handle:headers()
+  local method = READS_METHOD and headers:get(":method") or ""
+  local path = READS_PATH and headers:get(":path") or ""
+  local query = string.find(path, "?", 1, true)
+  return method, query and string.sub(path, 1, query - 1) or path
 end
 
-local function has_path(limit, path)
+local function matches(limit, method, path)
+  if limit.methods and not limit.has_method[method] then
+    return false
+  end
   if limit.exact then
     return path == limit.exact
   end
   return not limit.prefix or string.sub(path, 1, #limit.prefix) == limit.prefix
 end
 
--- Of several limits on routes the first that matches counts.
-local function applies(limit, method, path, routed)
-  if limit.of ~= "route" then
-    return true
-  end
-  return not routed and has_method(limit, method) and has_path(limit, path)
-end
-
 local buckets = {} -- those of one request; kept, so that a request allocates nothing
 
 local function take(handle)
-  local headers = handle:headers()
-  local method, path = headers:get(":method"), headers:get(":path")
-  path = string.match(path or "", "^[^?]*") -- CONNECT has none
+  local method, path = asked_of(handle)
   local now = handle:timestamp() -- milliseconds
-  local count, routed = 0, false
+  local count, route, caller = 0, nil, nil
   local refusing, wait = nil, 0
   for _, limit in ipairs(LIMITS) do
-    if applies(limit, method, path, routed) then
-      routed = routed or limit.of == "route"
+    if limit.route and not route and matches(limit, method, path) then
+      route = limit.route -- of several routes the first that matches counts
+    end
+    if limit.route == nil or limit.route == route then
       local bucket
       if limit.of == "caller" then
-        bucket = bucket_of_caller(limit, caller_of(handle), now)
+        caller = caller or caller_of(handle)
+        bucket = bucket_of_caller(limit, caller, now)
       else
         limit.bucket = limit.bucket or new_bucket(limit, now)
         bucket = limit.bucket

@@ -49,7 +49,7 @@ class Limiter(NamedTuple):
 
 
 def lua_of(service: str, workers: int, limits: Iterable[Mapping[str, Any]]) -> str:
-    """The program. Limits have ``of`` (service, caller, route), ``name``, ``rate``, ``burst``; a route its match.
+    """The program. Limits have ``of`` (all, caller), ``name``, ``rate``, ``burst``; a route's its number and match.
 
     Values are numbers and printable ASCII, whose JSON is Lua as well.
     """

@@ -25,7 +25,7 @@ __all__ = [
     "Limit",
     "PassiveHealthCheck",
     "Rate",
-    "RouteRate",
+    "RouteRates",
     "UpstreamLimits",
     "check_limits",
     "in_force",
@@ -64,8 +64,30 @@ class Rate(Shape):
         return self.burst or max(1, math.ceil(self.requests_per_second))
 
 
-class RouteRate(Rate):
-    """A rate for some of a service's requests: a path, methods or both. The first that matches counts."""
+class Rates(Shape):
+    """What limits the same requests: all of them together, each caller by itself, or both."""
+
+    requests_per_second: PerSecond | None = None
+    burst: AtLeastOne | None = None
+    per_caller: Rate | None = None
+    """For each caller by itself, told by the SPIFFE ID of its certificate."""
+
+    @model_validator(mode="after")
+    def _burst_has_a_rate(self) -> Self:
+        if self.burst and self.requests_per_second is None:
+            raise ValueError("'burst' needs 'requestsPerSecond'; add it")
+        return self
+
+    @property
+    def whole(self) -> Rate | None:
+        """The rate of all requests together."""
+        if self.requests_per_second is None:
+            return None
+        return Rate.model_construct(requests_per_second=self.requests_per_second, burst=self.burst)
+
+
+class RouteRates(Rates):
+    """Rates of some of a service's requests: a path, methods or both. The first route that matches counts."""
 
     path_exact: LimitedPath | None = None
     path_prefix: LimitedPath | None = None
@@ -80,18 +102,23 @@ class RouteRate(Rate):
             raise ValueError("a route needs a path or methods; or write requestsPerSecond for the whole service")
         if self.methods and len(set(self.methods)) < len(self.methods):
             raise ValueError("'methods' names one twice; remove it")
+        if not (self.whole or self.per_caller):
+            raise ValueError("a route without a rate limits nothing; add requestsPerSecond or perCaller")
         return self
 
 
 class PassiveHealthCheck(Shape):
     """Leaves out an instance that failed ``max_failures`` times in a row (5xx, no connection); times are seconds.
 
-    Envoy looks each ``interval``, and leaves it out for ``base_ejection_time`` times the number of times that it was.
+    It is left out at once, for ``base_ejection_time`` times the number of times that it was; each ``interval`` Envoy
+    looks who may come back. Never are more than ``max_ejection_percent`` of the instances left out: by Envoy's own
+    default, 10, none of fewer than ten would be.
     """
 
     max_failures: AtLeastOne
     interval: AtLeastOne = 10
     base_ejection_time: AtLeastOne = 30
+    max_ejection_percent: Annotated[int, Field(ge=1, le=100)] = 50
 
 
 class UpstreamLimits(Shape):
@@ -109,18 +136,14 @@ class UpstreamLimits(Shape):
         return self
 
 
-class Limit(Shape):
+class Limit(Rates):
     """What limits one service, or what enters at the gateway. ``on`` is whom; without it, the limit's own name."""
 
     on: Name | None = None
     description: str = ""
     max_inbound_connections: AtLeastOne | None = None
     """Connections at once. Beyond them it is 503; idle ones count."""
-    requests_per_second: PerSecond | None = None
-    burst: AtLeastOne | None = None
-    per_caller: Rate | None = None
-    """For each caller by itself, told by the SPIFFE ID of its certificate."""
-    routes: Annotated[tuple[RouteRate, ...], Field(min_length=1)] | None = None
+    routes: Annotated[tuple[RouteRates, ...], Field(min_length=1)] | None = None
     upstreams: Annotated[dict[Name, UpstreamLimits], Field(min_length=1)] | None = None
     rate_limits: Annotated[OfEnterprise, _of_enterprise(_RATE_LIMITS)] = None
 
@@ -129,18 +152,9 @@ class Limit(Shape):
         matches = [(route.path_exact, route.path_prefix, frozenset(route.methods or ())) for route in self.routes or ()]
         if len(set(matches)) < len(matches):
             raise ValueError("two routes match the same requests, and the second would never count; remove it")
-        if self.burst and self.requests_per_second is None:
-            raise ValueError("'burst' needs 'requestsPerSecond'; add it")
         if not self.model_fields_set - {"on", "description"}:
             raise ValueError("a limit that says nothing limits nothing; name one, or remove it")
         return self
-
-    @property
-    def whole(self) -> Rate | None:
-        """The rate of all requests together."""
-        if self.requests_per_second is None:
-            return None
-        return Rate(requests_per_second=self.requests_per_second, burst=self.burst)
 
     @property
     def has_rates(self) -> bool:
@@ -210,6 +224,9 @@ def _check_fields(limit: Limit, gateway: bool, application: Application, documen
     for field, key in wrong.items():
         if getattr(limit, field) is not None:
             document.fail(f"'{key}' can't be here: {why}", "limits", name, key)
+    for i, route in enumerate(limit.routes or ()):
+        if gateway and route.per_caller:
+            document.fail(f"'perCaller' can't be here: {why}", "limits", name, "routes", i, "perCaller")
 
 
 def _declared(application: Application, on: str) -> Iterator[KnownPath]:
@@ -223,7 +240,7 @@ def _declared(application: Application, on: str) -> Iterator[KnownPath]:
             yield from (KnownPath(call.path) for call in caller.calls if call.to == on)
 
 
-def _meets(route: RouteRate, known: KnownPath) -> bool:
+def _meets(route: RouteRates, known: KnownPath) -> bool:
     """Whether some path may be both."""
     if route.path_exact:
         return route.path_exact.startswith(known.text) if known.prefix else route.path_exact == known.text

@@ -42,7 +42,7 @@ class Cell(NamedTuple):
     rule: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """The answers to one sample: those of callers with rules of their own by name, and that of all others."""
 
@@ -130,11 +130,9 @@ def matrix(
     known = frozenset(sources) - {gateway}
     rows = {}
     for sample in samples(application) if wanted is None else wanted:
-        named = {
-            source: access.decide(Request(source, *sample))
-            for source in access.named_sources(sample.destination)
-            if source in known and source != sample.destination
-        }
+        own = (known & access.named_sources(sample.destination)) - {sample.destination}
+        named = access.decide_each((*own, UNKNOWN), Request(UNKNOWN, *sample))
+        others = named.pop(UNKNOWN)
         named[gateway] = access.enter(Arrival(gateway, sample.method, sample.path), sample.destination)
-        rows[sample] = Row(sample, named, access.decide(Request(UNKNOWN, *sample)))
+        rows[sample] = Row(sample, named, others)
     return Matrix(posture, access, sources, rows, frozenset(declared_calls(application)))

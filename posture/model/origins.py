@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.document import read_document
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 from posture.model.posture import Posture
 
 if TYPE_CHECKING:

@@ -171,11 +171,11 @@ def _load(folder: Path, name: str, application: Application, above: tuple[str, .
 
 
 def _check_against(application: Application, posture: Posture, document: Document) -> None:
-    services = application.services
+    services, sources = application.services, application.sources
     for i, grant in enumerate(posture.grants):
-        if grant.source not in application.sources:
+        if grant.source not in sources:
             document.fail(
-                f"nobody called '{grant.source}'; {nearest(grant.source, application.sources)}",
+                f"nobody called '{grant.source}'; {nearest(grant.source, sources)}",
                 "grants",
                 i,
                 "from",
@@ -215,15 +215,17 @@ def _granted(grants: tuple[Grant, ...]) -> dict[str, set[KnownPath]]:
 
 def _check_grants(grants: tuple[Grant, ...], inherited: int, document: Document) -> None:
     """Refuse two grants of one name, and an L4 grant beside an L7 one: Consul can't hold both, and L4 is all."""
+    names: set[str] = set()
+    calls: dict[tuple[str, str], Grant] = {}
     for i, grant in enumerate(grants):
-        for earlier in grants[:i]:
-            place = ("grants", max(i - inherited, 0))
-            if earlier.name == grant.name:
-                document.fail(f"grant '{grant.name}' is there already; rename or remove one", *place, "name")
-            same_call = (earlier.source, earlier.destination) == (grant.source, grant.destination)
-            if same_call and not (earlier.permissions and grant.permissions):
-                document.fail(
-                    f"grant '{grant.name}' contradicts '{earlier.name}': one allows every request from "
-                    f"{grant.source} to {grant.destination}; keep one",
-                    *place,
-                )
+        place = ("grants", max(i - inherited, 0))
+        if grant.name in names:
+            document.fail(f"grant '{grant.name}' is there already; rename or remove one", *place, "name")
+        earlier = calls.setdefault((grant.source, grant.destination), grant)
+        if earlier is not grant and not (earlier.permissions and grant.permissions):
+            document.fail(
+                f"grant '{grant.name}' contradicts '{earlier.name}': one allows every request from "
+                f"{grant.source} to {grant.destination}; keep one",
+                *place,
+            )
+        names.add(grant.name)

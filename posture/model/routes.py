@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posture.model.conditions import Condition, Facts, header_condition, path_condition
-from posture.model.entries import Kind
+from posture.model.entry import Kind
 from posture.model.intentions import Decision
 from posture.model.paths import AS_IT_COMES, METHODS, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from posture.model.entries import Entry
+    from posture.model.entry import Entry
 
 __all__ = ["Arrival", "Passage", "Routes"]
 

@@ -21,7 +21,17 @@ from posture.model.posture import Posture, load_posture
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SEALED", "Settings", "consul_host", "consul_url", "read_settings", "settings_from", "stacks", "target_of"]
+__all__ = [
+    "SEALED",
+    "Settings",
+    "consul_host",
+    "consul_url",
+    "read_settings",
+    "settings_from",
+    "stacks",
+    "state_folder",
+    "target_of",
+]
 
 SEALED = "[secret]"
 """Stands for a secret value, which only the engine can read."""
@@ -90,6 +100,11 @@ def settings_from(stack: str, values: Mapping[str, Any]) -> Settings:
         InputError: A value that can't be.
     """
     return Document(Path(f"Pulumi.{stack}.yaml"), dict(values), {}).parse(Settings)
+
+
+def state_folder(project: Path, stack: str) -> Path:
+    """Where a local stack keeps what it runs with; its Envoys' working directory."""
+    return project.absolute() / ".posture" / stack
 
 
 def read_settings(project: Path, stack: str) -> Settings:

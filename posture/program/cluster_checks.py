@@ -8,25 +8,29 @@ import pulumi
 
 from posture.cluster.checks import Plan, check_cluster, check_nothing_foreign
 from posture.cluster.connection import UnreachableError
+from posture.model.manifests.custom_resources import read_custom_resource
 
 if TYPE_CHECKING:
     from posture.cluster.connection import Connection
+    from posture.model.entries import Entry
 
 __all__ = ["check_before", "keep_if_foreign"]
 
 
-def check_before(connection: Connection, plan: Plan) -> None:
-    """Look whether the cluster can take what is planned; a preview needs no cluster.
+def check_before(connection: Connection, plan: Plan) -> tuple[Entry, ...]:
+    """Look whether the cluster can take what is planned; the entries that it has. A preview needs no cluster.
 
     Raises:
         InputError: What is in the way.
     """
     try:
-        check_cluster(connection, plan)
+        there = check_cluster(connection, plan)
     except UnreachableError as error:
         if not pulumi.runtime.is_dry_run():
             raise
         pulumi.log.warn(f"previewed without a look into the cluster: {error}")
+        return ()
+    return tuple(read_custom_resource(each) for each in there)
 
 
 def keep_if_foreign(connection: Connection, stack: str) -> pulumi.ResourceHookBinding:

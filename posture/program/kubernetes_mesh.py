@@ -41,6 +41,7 @@ class KubernetesMeshArgs:
         context: The kubeconfig's context.
         kubeconfig: The file, or empty.
         entries: The posture's.
+        held: Those that the cluster has.
         inventory: All objects, the entries among them.
         release: None where Consul is there already.
         pem: The gateway's certificate; None where its Secret is there already.
@@ -50,6 +51,7 @@ class KubernetesMeshArgs:
     context: str
     kubeconfig: str
     entries: tuple[Entry, ...]
+    held: tuple[Entry, ...]
     inventory: Inventory
     release: Release | None
     pem: Pem | None
@@ -83,7 +85,7 @@ class KubernetesMesh(pulumi.ComponentResource):
             manifest = render_custom_resource(entry, found.placement)
             return manifest_resource(manifest, pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on)))
 
-        security = Security(name, SecurityArgs(args.entries, declare), after(before))
+        security = Security(name, SecurityArgs(args.entries, args.held, declare), after(before))
         pods = Workloads(name, WorkloadsArgs(found.workloads), after(security))
         gateway = ClusterGatewayArgs(found.placement, args.pem, found.gateway, args.before_delete)
         ClusterGateway(name, gateway, after(security, pods))

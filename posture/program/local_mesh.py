@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import socket
+import json
+import os
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_consul as consul
 
 from posture.errors import InputError
+from posture.model.entries import Kind
+from posture.model.held import held_entries
 from posture.program.config_entry import config_entry
 from posture.program.gateway import Gateway, GatewayArgs
 from posture.program.security import Security, SecurityArgs
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
     from posture.model.entries import Entry
 
 __all__ = ["LocalMesh", "LocalMeshArgs"]
+
+_PATIENCE = 5.0  # seconds
+_OK = 200
 
 
 @dataclass(frozen=True)
@@ -33,16 +41,15 @@ class LocalMesh(pulumi.ComponentResource):
     """A mesh that enforces a posture: security first, then the gateway that lets visitors in.
 
     Raises:
-        InputError: The mesh is not running, and this is no preview.
+        InputError: The mesh is not running or refuses to say what it has, and this is no preview.
     """
 
     def __init__(self, name: str, args: LocalMeshArgs) -> None:
         super().__init__("posture:local:Mesh", name)
-        if not pulumi.runtime.is_dry_run():
-            _check_running(args.consul_address)
+        held = _held(args.consul_address)
         provider = consul.Provider("consul", address=args.consul_address, opts=pulumi.ResourceOptions(parent=self))
         opts = pulumi.ResourceOptions(parent=self, providers=[provider])
-        security = Security(name, SecurityArgs(args.entries, config_entry), opts)
+        security = Security(name, SecurityArgs(args.entries, held, config_entry), opts)
         Gateway(
             name,
             GatewayArgs(args.entries),
@@ -51,12 +58,33 @@ class LocalMesh(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _check_running(consul_address: str) -> None:
-    url = urlsplit(consul_address)
+def _held(consul_address: str) -> tuple[Entry, ...]:
+    """What Consul has now; nothing in a preview that can't ask, which shows the same changes in another order."""
+    stack = pulumi.get_stack()
     try:
-        socket.create_connection((url.hostname or "", url.port or 0), timeout=2).close()
+        return held_entries(_ask(consul_address)).entries
     except OSError:
-        stack = pulumi.get_stack()
-        raise InputError(
-            f"the mesh of stack '{stack}' is not running ({consul_address}); start it with 'posture up --stack {stack}'"
-        ) from None
+        words = f"the mesh of stack '{stack}' is not running ({consul_address})"
+        todo = f"start it with 'posture up --stack {stack}'"
+    except HTTPException as error:
+        words = f"Consul at {consul_address} does not say what it has ({error})"
+        todo = f"""give it a token that may read config entries, as eval "$(posture env --stack {stack})" does"""
+    if pulumi.runtime.is_dry_run():
+        return ()
+    raise InputError(f"{words}; {todo}")
+
+
+def _ask(consul_address: str) -> list[dict[str, Any]]:
+    # By the standard library: to load a client takes longer than all else that is done here.
+    url = urlsplit(consul_address)
+    headers = {"X-Consul-Token": os.environ.get("CONSUL_HTTP_TOKEN", "")}
+    found = []
+    with closing(HTTPConnection(url.hostname or "", url.port, timeout=_PATIENCE)) as connection:
+        for kind in Kind:
+            connection.request("GET", f"/v1/config/{kind}", headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status != _OK:
+                raise HTTPException(f"{answer.status}: {body.decode(errors='replace').strip()}")
+            found += json.loads(body)
+    return found

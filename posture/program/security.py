@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 import pulumi
 
 from posture.model.entries import Entry, Kind
+from posture.model.order import key, writes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Declare", "Intentions", "Security", "SecurityArgs"]
+__all__ = ["Declare", "Security", "SecurityArgs"]
+
+_KINDS = frozenset({Kind.PROXY_DEFAULTS, Kind.MESH, Kind.SERVICE_DEFAULTS, Kind.SERVICE_INTENTIONS})
 
 
 class Declare(Protocol):
@@ -21,39 +24,41 @@ class Declare(Protocol):
     def __call__(
         self, entry: Entry, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
     ) -> pulumi.Resource:
-        """Declare it, to be created after others."""
+        """Declare it, to be written after others."""
 
 
 @dataclass(frozen=True)
 class SecurityArgs:
-    """The entries of a posture, of which the gateway's are left to the gateway, and how the target declares them."""
+    """What the mesh is to have, and how it gets there.
+
+    Args:
+        entries: The posture's, of which the gateway's are left to the gateway.
+        held: What the mesh has now.
+        declare: How the target declares an entry.
+    """
 
     entries: tuple[Entry, ...]
+    held: tuple[Entry, ...]
     declare: Declare
-
-    def of(self, *kinds: Kind) -> tuple[Entry, ...]:
-        """The entries of these kinds, in their order."""
-        return tuple(entry for entry in self.entries if entry.kind in kinds)
 
 
 class Security(pulumi.ComponentResource):
-    """Everything that an intention relies on comes before it: TLS, path normalisation, the service's protocol."""
+    """All but the way in, written in an order in which no moment allows more than what is, or is to be, allowed."""
 
     def __init__(self, name: str, args: SecurityArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("posture:security:Security", name, None, opts)
-        mesh = [args.declare(entry, self) for entry in args.of(Kind.PROXY_DEFAULTS, Kind.MESH)]
-        services = [args.declare(entry, self, mesh) for entry in args.of(Kind.SERVICE_DEFAULTS)]
-        Intentions(name, args, pulumi.ResourceOptions(parent=self, depends_on=services))
+        intentions = Intentions(name, self)
+        declared: dict[tuple[Kind, str], pulumi.Resource] = {}
+        for write in writes(args.held, (entry for entry in args.entries if entry.kind in _KINDS)):
+            parent = intentions if write.entry.kind is Kind.SERVICE_INTENTIONS else self
+            after = [declared[each] for each in write.after]
+            declared[key(write.entry)] = args.declare(write.entry, parent, after)
         self.register_outputs({})
 
 
 class Intentions(pulumi.ComponentResource):
-    """Deny for all, then one entry per destination; Consul refuses L7 permissions before the protocol is http."""
+    """Groups the denial for all and one entry per destination."""
 
-    def __init__(self, name: str, args: SecurityArgs, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("posture:security:Intentions", name, None, opts)
-        deny_all, *destinations = args.of(Kind.SERVICE_INTENTIONS)
-        first = args.declare(deny_all, self)
-        for entry in destinations:
-            args.declare(entry, self, [first])
+    def __init__(self, name: str, parent: pulumi.Resource) -> None:
+        super().__init__("posture:security:Intentions", name, None, pulumi.ResourceOptions(parent=parent))
         self.register_outputs({})

@@ -52,8 +52,8 @@ def _deploy_to_cluster(settings: Settings, application: Application, posture: Po
     stack = pulumi.get_stack()
     found = inventory(application, posture, settings, stack)
     connection = connect(settings.kube_context, settings.kubeconfig)
-    if settings.cluster_checks:
-        check_before(connection, Plan.of(found, application, settings))
+    plan = Plan.of(found, application, settings)
+    held = check_before(connection, plan) if settings.cluster_checks else ()
     path = "" if settings.consul_chart == "official" else settings.consul_chart
     release = Release(settings.consul_chart_version, path, chart_values(settings, found.placement.namespace))
     KubernetesMesh(
@@ -62,6 +62,7 @@ def _deploy_to_cluster(settings: Settings, application: Application, posture: Po
             context=settings.kube_context,
             kubeconfig=settings.kubeconfig,
             entries=compile_entries(application, posture, settings.proxies),
+            held=held,
             inventory=found,
             release=release if settings.consul_is_ours else None,
             pem=Pem(settings.gateway_certificate, gateway_key()) if settings.gateway_certificate else None,

@@ -7,63 +7,27 @@ model is asked with and without it. A finding has the entry's name, `KIND/NAME`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from posture.errors import InputError
 from posture.model.access import Access, Request
 from posture.model.difference import difference
 from posture.model.entries import Entry, Kind
+from posture.model.held import bare
 from posture.model.matrix import Sample, matrix, rule_samples, samples
 from posture.verify.findings import Finding, Outcome, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from posture.model.application import Application
     from posture.model.difference import Edit
+    from posture.model.held import Held
 
-__all__ = ["Held", "Standing", "bare", "drift_findings", "held_entries", "posture_of"]
+__all__ = ["drift_findings", "posture_of"]
 
-_BOOKKEEPING = frozenset({"Kind", "Name", "Namespace", "Partition", "CreateIndex", "ModifyIndex", "Hash", "Status"})
-"""What Consul adds to an entry, or what tells it from others, and is none of its content."""
-
-_EMPTY: tuple[object, ...] = (None, "", 0, False, [], {})
 _MOST_CALLS, _MOST_REQUESTS, _MOST_EDITS = 4, 3, 4
 _UNKNOWN_AUTHOR = "who made it so can't be known"
-
-
-@dataclass(frozen=True)
-class Held:
-    """Consul's entries: those of a posture's kinds, without empty values; and the names of all others."""
-
-    entries: tuple[Entry, ...]
-    others: tuple[str, ...]
-
-
-class Standing(NamedTuple):
-    """The entries that an engine has recorded in its state, and those that Consul holds."""
-
-    recorded: Held
-    held: Held
-
-    @property
-    def changed(self) -> list[str]:
-        """The recorded ones that are otherwise by now, or gone: by another's hand, or by an `up` that was cut short."""
-        theirs = _by_name(self.held.entries)
-        return [name for name, own in _by_name(self.recorded.entries).items() if theirs.get(name) != own]
-
-
-def held_entries(raw: Iterable[Mapping[str, Any]]) -> Held:
-    """Read config entries in the JSON of Consul's API."""
-    known, others = [], []
-    for each in raw:
-        kind, name = each["Kind"], each.get("Name") or each["Kind"]  # a mesh entry has no name
-        if kind in set(Kind):
-            known.append(bare(Entry(Kind(kind), name, {k: v for k, v in each.items() if k not in _BOOKKEEPING})))
-        else:
-            others.append(f"{kind}/{name}")
-    return Held(tuple(known), tuple(others))
 
 
 def posture_of(held: Held, candidates: Iterable[tuple[str, Iterable[Entry]]]) -> str | None:
@@ -175,17 +139,3 @@ def _value(value: object) -> str:
 
 def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
     return {f"{entry.kind}/{entry.name}": entry for entry in entries}
-
-
-def bare(entry: Entry) -> Entry:
-    """An entry without empty values, which Consul writes out or leaves out as it likes, and its sources in order."""
-    body = _without_empty(entry.body)
-    if body.get("Sources"):
-        body["Sources"] = sorted(body["Sources"], key=lambda source: json.dumps(source, sort_keys=True))
-    return Entry(entry.kind, entry.name, body)
-
-
-def _without_empty(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(value, dict):
-        return {key: bare for key, item in value.items() if (bare := _without_empty(item)) not in _EMPTY}
-    return [_without_empty(item) for item in value] if isinstance(value, list) else value

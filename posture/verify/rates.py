@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from posture.model.limiter import LIMITED_BY
-from posture.model.rates import PER_CALLER, rate_words, rates_of
+from posture.model.rates import PER_CALLER, is_per_caller, rate_words, rates_of
 from posture.verify.findings import Finding, Moment, Outcome, Section
 from posture.verify.meetings import Meeting, lasting, meetings
 from posture.verify.raw_http import exchange, request_bytes
@@ -66,9 +66,10 @@ def rates_findings(target: NearTarget, application: Application, access: Access)
             meeting = load.quickest(meetings(target, application, access, service, aspect))
             findings += load.meet(name, meeting, rate)
             fastest = max(fastest, _twice(rate))
-        if limit.per_caller:
-            several = load.alike(meetings(target, application, access, service, PER_CALLER))
-            findings.append(load.share(f"{service}: a greedy caller beside a polite one", several, limit.per_caller))
+            if is_per_caller(aspect):
+                several = load.alike(meetings(target, application, access, service, aspect))
+                which = "" if aspect == PER_CALLER else f", {aspect.removesuffix(PER_CALLER).strip()}"
+                findings.append(load.share(f"{service}: a greedy caller beside a polite one{which}", several, rate))
     if findings:
         findings.append(_control(target, application, access, min(fastest, _MOST_PER_SECOND)))
     return findings
@@ -129,7 +130,7 @@ class Load:
         greedy, polite = (*several, None, None)[:2]
         if greedy is None or polite is None:
             return _unmeasured(name, expected, "fewer than two callers may call it")
-        shared = [each for aspect, each in polite.rates if aspect != PER_CALLER]
+        shared = [each for aspect, each in polite.rates if not is_per_caller(aspect)]
         wanted = _POLITE * rate.requests_per_second * seconds + polite.connections
         if any(lasting(each, seconds) < lasting(rate, seconds) + wanted for each in shared):
             return _unmeasured(name, expected, "what they share is less than they may send together")

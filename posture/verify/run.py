@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from posture.model.access import Access
+from posture.model.held import held_entries
 from posture.model.matrix import matrix
 from posture.model.rates import rates_of
 from posture.verify.bypass import bypass_findings
 from posture.verify.capture import capture_findings
 from posture.verify.cells import observed_cells, unmeasured_findings
-from posture.verify.drift import drift_findings, held_entries
+from posture.verify.drift import drift_findings
 from posture.verify.findings import Finding, Outcome, Section, Verification
 from posture.verify.limits import limits_findings
 from posture.verify.mtls import mtls_findings

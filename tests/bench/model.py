@@ -1,77 +1,90 @@
-"""The access model, on a made application of a thousand services that call five others each."""
+"""The access model, on made applications: each size in a process of its own, so that its memory can be told.
+
+`python -m tests.bench.model SIZE` answers with JSON: seconds, and the process's own peak in megabytes.
+"""
 
 from __future__ import annotations
 
-import random
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import timeit
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posture.model.access import Access, Request
-from posture.model.application import Application, Call, Gateway, Route, Service
+from posture.model.application import load_application
 from posture.model.difference import compare
 from posture.model.entries import compile_entries
 from posture.model.matrix import matrix
-from posture.model.posture import Grant, Permission, Posture
-from tests.bench.figures import Row, timed
+from posture.model.posture import load_posture
+from tests.bench.figures import Row, peak_megabytes, timed
+from tests.bench.made import made_application, made_posture, write_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-SERVICES, CALLS_EACH, DECISIONS = 1000, 5, 50_000
+__all__ = ["measured", "model_rows"]
+
+SERVICES, DECISIONS = 1000, 50_000
 
 
 def model_rows() -> Iterator[Row]:
-    """Compile, decide, matrix, difference."""
-    application = made_application()
-    reading, writing = made_posture(application, "GET"), made_posture(application, "GET", "POST")
-    grants = f"{SERVICES} services, {len(reading.grants)} grants"
-
-    seconds = timed(lambda: compile_entries(application, reading))
-    yield Row(f"compile {grants}", f"{seconds:.2f} s", goal="≤ 1 s")
-
-    access = Access(compile_entries(application, reading))
+    """A decision, and listing a matrix cell by cell, which are as many as callers times requests."""
+    application = made_application(SERVICES)
+    access = Access(compile_entries(application, made_posture(application, "reading")))
     caller, service = next(iter(application.services.items()))
     call = service.calls[0]
     requests = [Request(caller, call.to, "GET", call.path), Request(caller, call.to, "POST", f"/a/..{call.path}?x=1")]
     slowest = max(timeit.timeit(partial(access.decide, r), number=DECISIONS) / DECISIONS for r in requests)
     yield Row("a decision", f"{slowest * 1e6:.1f} µs", goal="≤ 10 µs")
 
-    seconds = timed(lambda: sum(1 for _ in matrix(Access(access.entries), application).cells()))
-    cells = sum(1 for _ in matrix(access, application).cells())
-    yield Row(f"matrix of {grants}: {cells:,} cells", f"{seconds:.1f} s", goal="≤ 5 s")
+    cells = 0
 
-    other = Access(compile_entries(application, writing))
-    seconds = timed(lambda: compare(application, ("a", access), ("b", other)))
-    yield Row(f"difference of two postures of {grants}", f"{seconds:.1f} s", goal="≤ 1 s, at scale (later)")
+    def list_all() -> None:
+        nonlocal cells
+        cells = sum(1 for _ in matrix(Access(access.entries), application).cells())
 
-
-def made_application(size: int = SERVICES) -> Application:
-    chance = random.Random(1)  # noqa: S311 - the same application in each run
-    names = [f"s{number:04}" for number in range(size)]
-    services = {
-        name: Service(
-            port=9080,
-            command=("run",),
-            calls=tuple(Call(to=to, path=f"/{to}/{chance.randint(0, 9)}") for to in chance.sample(names, CALLS_EACH)),
-        )
-        for name in names
-    }
-    gateway = Gateway(routes=(Route(exact="/", to=names[0]),))
-    return Application(description="made", services=services, clients={}, gateway=gateway).named("made")
+    seconds = timed(list_all)
+    yield Row(f"matrix of {SERVICES:,} services: {cells:,} cells, one by one", f"{seconds:.1f} s", goal="≤ 5 s")
 
 
-def made_posture(application: Application, *methods: str) -> Posture:
-    grants = tuple(
-        Grant.model_validate(
-            {
-                "name": f"{name}-{number}",
-                "source": name,
-                "destination": call.to,
-                "permissions": (Permission.model_validate({"path_prefix": f"/{call.to}/", "methods": methods}),),
-            }
-        )
-        for name, service in application.services.items()
-        for number, call in enumerate(service.calls)
+def measured(size: int) -> dict[str, float]:
+    """What this module answers for a size."""
+    command = [sys.executable, "-m", __name__, str(size)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def _measure(size: int) -> dict[str, float]:
+    application = made_application(size)
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        write_project(project, application)
+
+        def read() -> None:
+            read_again = load_application(project / "apps" / "made.yaml")
+            load_posture(project / "stacks", "reading", read_again)
+
+        seconds["reading the files"] = _best(read)
+    reading, writing = (made_posture(application, name) for name in ("reading", "writing"))
+    seconds["compiling"] = _best(lambda: compile_entries(application, reading))
+    before, after = (compile_entries(application, each) for each in (reading, writing))
+    seconds["a matrix"] = _best(lambda: matrix(Access(before), application))
+    seconds["difference of two postures"] = _best(
+        lambda: compare(application, ("a", Access(before)), ("b", Access(after)))
     )
-    return Posture(description="made", grants=grants, limits={}).named("made")
+    return seconds | {"peak memory of the model": peak_megabytes(os.getpid())}
+
+
+def _best(work: Callable[[], object]) -> float:
+    """Of three rounds, for whatever else runs can only add to it."""
+    return min(timed(work) for _ in range(3))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(int(sys.argv[1]))))  # noqa: T201 - the answer of this command

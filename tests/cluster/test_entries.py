@@ -13,10 +13,11 @@ from posture.cluster.entries import as_applied, read_entries
 from posture.errors import InputError
 from posture.model.application import load_application
 from posture.model.entries import Entry, Kind, compile_entries
+from posture.model.held import held_entries
 from posture.model.manifests.inventory import inventory
 from posture.model.posture import load_posture
 from posture.model.settings import settings_from
-from posture.verify.drift import drift_findings, held_entries
+from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
 
 ROOT = Path(__file__).parents[2]

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.table import fault_section
+from tests.switching.table import switch_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECTIONS: tuple[Callable[[], str], ...] = (fault_section,)
+SECTIONS: tuple[Callable[[], str], ...] = (switch_section, fault_section)
 """Each tries something and returns its part of the page, in Markdown with a heading of its own."""
 
 

@@ -24,9 +24,10 @@ from posture.local.tokens import load_secrets
 from posture.local_stack import LocalStack
 from posture.model.access import Access
 from posture.model.entries import compile_entries
+from posture.model.held import held_entries
 from posture.model.matrix import matrix
 from posture.verify.cells import observed_cells
-from posture.verify.drift import drift_findings, held_entries
+from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
 from tests.conftest import Project, eventually
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Project
 
 NETWORK, GATEWAY_PORT = "127.44", 9447
+OF_SHAKY = "127.46", 9448
 OPEN = """
 description: Everything is open to Fortio and to the page
 grants:
@@ -38,7 +40,7 @@ limits:
   ratings: {requestsPerSecond: 1, burst: 6}
 """
 FAIR = """
-description: A rate for each caller of details, and for one route of productpage
+description: A rate for each caller of details, for one route of productpage, and for each caller of one of reviews
 extends: open
 limits:
   details:
@@ -47,8 +49,34 @@ limits:
     routes:
       - {pathExact: /login, methods: [GET], requestsPerSecond: 5, burst: 5}
   reviews:
+    routes:
+      - {pathPrefix: /reviews/, perCaller: {requestsPerSecond: 20, burst: 10}}
     upstreams:
       ratings: {maxConnections: 1, maxPendingRequests: 1, maxConcurrentRequests: 1}
+"""
+SHAKY = """
+description: A service of three instances that fail at will, and one that calls it
+services:
+  front:
+    port: 9080
+    command: [python, {program}, {folder}]
+    calls: [{{to: back, path: /}}]
+  back:
+    port: 9080
+    versions: [v1, v2, v3]
+    command: [python, {program}, {folder}]
+gateway:
+  routes: [{{prefix: /, to: front}}]
+"""
+CHECKED = """
+description: The front leaves out what fails
+grants:
+  - {name: front-may, from: front, to: back}
+limits:
+  front:
+    upstreams:
+      back:
+        passiveHealthCheck: {maxFailures: 3, interval: 1, baseEjectionTime: 3}
 """
 
 
@@ -61,3 +89,20 @@ def limited(project: Project) -> Iterator[LiveStack]:
     application = load_application(project.folder / "apps" / "bookinfo.yaml")
     yield LiveStack(project, "limits", layout, application)
     project.posture("down", "--stack", "limits")
+
+
+@pytest.fixture(scope="session")
+def shaky(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveStack, Path]]:
+    """The stack, and the folder in which a file named as a version makes that instance fail."""
+    folder = tmp_path_factory.mktemp("broken")
+    program = Path(__file__).with_name("shaky.py")
+    (project.folder / "apps" / "shaky.yaml").write_text(SHAKY.format(program=program, folder=folder))
+    (project.folder / "stacks" / "checked.yaml").write_text(CHECKED)
+    project.add_stack("shaky", *OF_SHAKY)
+    with (project.folder / "Pulumi.shaky.yaml").open("a") as config:
+        config.write("  consul-posture:application: shaky\n  consul-posture:posture: checked\n")
+    layout = Layout("shaky", project.folder, *OF_SHAKY)
+    stack = LiveStack(project, "shaky", layout, load_application(project.folder / "apps" / "shaky.yaml"))
+    stack.up("checked")
+    yield stack, folder
+    project.posture("down", "--stack", "shaky")

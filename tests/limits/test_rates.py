@@ -13,7 +13,7 @@ from rich.console import Console
 from posture.local_stack import LocalStack
 from posture.model.access import Access
 from posture.model.entries import compile_entries
-from posture.model.limits import RouteRate
+from posture.model.limits import Rate
 from posture.model.settings import read_settings
 from posture.verify.findings import Outcome
 from posture.verify.meetings import meetings
@@ -154,6 +154,22 @@ def test_a_route_under_load_leaves_the_others_alone(limited: LiveStack) -> None:
     check("productpage", of_load(took, 5, 5))
 
 
+def test_each_caller_of_a_route_has_a_rate_of_its_own_there_and_nowhere_else(limited: LiveStack) -> None:
+    under(limited, "fair")
+    target = target_of(limited)
+    endpoint = target.sidecars("reviews")[0]
+    with ThreadPoolExecutor() as pool:
+        greedy = pool.submit(target.offer, "fortio", endpoint, Pace("/reviews/0", 100, 3))
+        polite = pool.submit(target.offer, "productpage", endpoint, Pace("/reviews/0", 10, 3, connections=1))
+        elsewhere = pool.submit(target.offer, "fortio", endpoint, Pace(PATH, 50, 3))
+    for free in (polite, elsewhere):
+        assert passed(free.result()) == len(free.result().replies) >= 20
+    check("reviews", of_load(greedy.result(), 20, 10))
+    asked = request_bytes("GET", "/reviews/0", [("Host", "reviews")])
+    answers = [exchange(target.context("fortio"), endpoint, asked).responses[0] for _ in range(15)]
+    assert answers[-1].headers["x-rate-limited-by"] == "reviews 20/s of /reviews/... per caller"
+
+
 def test_a_circuit_breaker_holds_back_what_is_too_much_at_once(limited: LiveStack) -> None:
     under(limited, "fair")
     instance = limited.instance("reviews-v2")
@@ -191,7 +207,7 @@ def test_verify_holds_the_shipped_rates_against_the_mesh(limited: LiveStack) -> 
 def test_verify_finds_a_rate_that_was_taken_away(limited: LiveStack) -> None:
     under(limited, "rate-limited")
     target, access = target_of(limited), access_of(limited)
-    rate = RouteRate(path_exact="/login", requests_per_second=2, burst=4)
+    rate = Rate(requests_per_second=2, burst=4)
     meeting = next(meetings(target, limited.application, access, "productpage", "of /login"))
     with limited.consul() as consul:
         held = consul.get("/v1/config/service-defaults/productpage").raise_for_status().json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ import pytest
 
 from posture.model.access import Access, Decision, Request
 from posture.model.application import Call, load_application
-from posture.model.difference import Risk, compare
+from posture.model.difference import Risk, compare, difference, matrices
 from posture.model.entries import Entry, Kind, compile_entries
 from posture.model.matrix import UNKNOWN, Sample, matrix, samples
 from posture.model.posture import Grant, HeaderMatch, Permission, Posture, load_posture
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from posture.model.application import Application
     from posture.model.difference import Difference
 
@@ -174,24 +177,49 @@ def test_the_order_of_sources_makes_no_difference(bookinfo: Application) -> None
     assert not compare(bookinfo, ("a", old), ("b", new))
 
 
-def test_a_thousand_services_take_one_decision_a_rule(bookinfo: Application) -> None:
-    """Counts decisions, for time depends on the machine: not the square of the services, but one a rule."""
+def ring(bookinfo: Application, size: int) -> tuple[Application, list[Grant]]:
+    """Services that each call the one before, and a grant for each of these calls."""
     service = bookinfo.services["details"]
-    names = [f"s{i}" for i in range(100)]
+    names = [f"s{i}" for i in range(size)]
     services = {
         name: service.model_copy(update={"calls": (Call(to=names[i - 1], path="/"),)}) for i, name in enumerate(names)
     }
     gateway = bookinfo.gateway.model_copy(update={"routes": ()})
     application = bookinfo.model_copy(update={"services": services, "clients": {}, "gateway": gateway})
-    asked = []
+    return application, [grant(name, names[i - 1]) for i, name in enumerate(names)]
+
+
+def test_a_thousand_services_take_one_decision_a_rule(bookinfo: Application) -> None:
+    """Counts decisions, for time depends on the machine: not the square of the services, but one a rule."""
+    application, grants = ring(bookinfo, 100)
+    asked: list[str] = []
 
     class Counting(Access):
-        def decide(self, request: Request) -> Decision:
-            asked.append(request)
-            return super().decide(request)
+        def decide_each(self, sources: Iterable[str], request: Request) -> dict[str, Decision]:
+            sources = list(sources)
+            asked.extend(sources)
+            return super().decide_each(sources, request)
 
-    access = Counting(of_grants(application, *(grant(name, names[i - 1]) for i, name in enumerate(names))).entries)
+    access = Counting(of_grants(application, *grants).entries)
     found = matrix(access, application)
     rows = len(found.rows)
     assert len(asked) == 2 * rows
-    assert sum(1 for _ in found.cells()) == rows * len(names) + rows
+    assert sum(1 for _ in found.cells()) == rows * len(application.services) + rows
+
+
+def test_a_difference_does_not_go_through_all_callers_for_each_sample(bookinfo: Application) -> None:
+    application, grants = ring(bookinfo, 100)
+    went_through = []
+
+    class Counting(tuple[str, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[str]:
+            went_through.append(len(self))
+            return super().__iter__()
+
+    old, new = (of_grants(application, *some) for some in (grants, grants[1:]))
+    before, after = matrices(application, ("a", old), ("b", new))
+    found = difference(before, replace(after, sources=Counting(after.sources)))
+    assert {change.cell.source for change in found.closed} == {"s0"}
+    assert len(went_through) == 1

@@ -104,6 +104,11 @@ POSTURES = {
         3,
         "a route needs a path or methods",
     ),
+    "route without a rate": (
+        HEAD + LIMIT + "routes: [{methods: [GET]}]}\n",
+        3,
+        "a route without a rate limits nothing; add requestsPerSecond or perCaller",
+    ),
     "route that another hides": (
         HEAD + LIMIT + "routes: [{methods: [GET], requestsPerSecond: 5}, {methods: [GET], requestsPerSecond: 6}]}\n",
         3,
@@ -131,6 +136,11 @@ POSTURES = {
     ),
     "rate per caller at the gateway": (
         HEAD + "limits:\n  gateway: {perCaller: {requestsPerSecond: 5}}\n",
+        3,
+        "'perCaller' can't be here: the gateway limits the rate of all that enters",
+    ),
+    "rate per caller of a route at the gateway": (
+        HEAD + "limits:\n  gateway: {routes: [{pathPrefix: /, perCaller: {requestsPerSecond: 5}}]}\n",
         3,
         "'perCaller' can't be here: the gateway limits the rate of all that enters",
     ),

@@ -14,18 +14,18 @@ from posture.model.limiter import MOST_CALLERS
 from posture.model.limits import Limit
 
 ENVOY = """
-local answered, given
-local tls = { uriSanPeerCertificate = function() return given.names end }
+local answered, given, asked
+local tls = { uriSanPeerCertificate = function() asked = asked .. " caller" return given.names end }
 local stream = { downstreamSslConnection = function() return given.names and tls end }
-local headers = { get = function(_, name) return given[name] end }
+local headers = { get = function(_, name) asked = asked .. " " .. name return given[name] end }
 local handle = {
-  headers = function() return headers end,
+  headers = function() asked = asked .. " headers" return headers end,
   streamInfo = function() return stream end,
   timestamp = function() return given.now end,
   respond = function(_, fields, body) answered = { fields = fields, body = body } end,
 }
 local function request(now, caller, method, path)
-  answered = nil
+  answered, asked = nil, ""
   given = { now = now, names = caller and { caller }, [":method"] = method, [":path"] = path }
   envoy_on_request(handle)
   if answered then
@@ -42,7 +42,7 @@ local function many(from, to, callers)
   collectgarbage()
   return collectgarbage("count")
 end
-return request, many
+return request, many, function() return asked end
 """
 
 
@@ -55,12 +55,13 @@ class Worker:
     now: int = 1_795_000_000_000
     request: Any = field(init=False)
     many: Any = field(init=False)
+    asked: Any = field(init=False)
 
     def __post_init__(self) -> None:
         fields = limit_fields("page", Limit.model_validate(self.limit, by_name=True), Proxies(workers=self.workers))
         lua = luajit21.LuaRuntime()
         lua.execute(fields["EnvoyExtensions"][0]["Arguments"]["Script"])
-        self.request, self.many = lua.execute(ENVOY)
+        self.request, self.many, self.asked = lua.execute(ENVOY)
 
     def passes(self, caller: str | None = "spiffe://mesh/svc/a", method: str = "GET", path: str | None = "/") -> bool:
         return bool(self.request(self.now, caller, method, path) == "passed")
@@ -143,6 +144,36 @@ def test_routes_are_told_by_path_and_method_and_the_first_counts() -> None:
     assert worker.passing(9, method="GET") == 9, "no limit matches"
     assert worker.passing(9, method="POSTS", path="/x") == 9
     assert worker.passing(9, method="CONNECT", path=None) == 9
+
+
+def test_a_route_may_limit_each_caller_beside_all_of_them() -> None:
+    route = {"path_prefix": "/log", "requests_per_second": 5, "burst": 8, "per_caller": {"requests_per_second": 3}}
+    worker = Worker({"routes": (route, {"methods": ("GET",), "per_caller": {"requests_per_second": 2}})})
+    greedy, polite = "spiffe://mesh/svc/greedy", "spiffe://mesh/svc/polite"
+    assert worker.passing(9, caller=greedy, path="/login") == 3
+    assert worker.passing(9, caller=polite, path="/logout") == 3, "it takes nothing from others"
+    assert worker.passing(9, caller="spiffe://mesh/svc/third", path="/login") == 2, "all together have 8"
+    assert worker.passing(9, caller=greedy, path="/else") == 2, "another route, another bucket of the same caller"
+    assert worker.passing(9, caller=greedy, method="PUT", path="/else") == 9
+    worker.wait(1)
+    _, _, by, _ = [worker.request(worker.now, greedy, "GET", "/login") for _ in range(4)][-1]
+    assert by == "page 3/s of /log... per caller"
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked"),
+    [
+        ({"requests_per_second": 5}, ""),
+        ({"requests_per_second": 5, "per_caller": {"requests_per_second": 5}}, "caller"),
+        ({"routes": ({"methods": ("GET",), "requests_per_second": 5},)}, "headers :method"),
+        ({"routes": ({"path_exact": "/", "per_caller": {"requests_per_second": 5}},)}, "headers :path caller"),
+        ({"routes": ({"path_exact": "/no", "per_caller": {"requests_per_second": 5}},)}, "headers :path"),
+    ],
+)
+def test_envoy_is_asked_once_for_what_the_limits_need_and_for_nothing_else(limit: Any, asked: str) -> None:
+    worker = Worker(limit)
+    assert worker.passes()
+    assert worker.asked().strip() == asked
 
 
 def test_a_clock_that_is_set_back_costs_nobody_a_token_and_gives_none() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posture.errors import InputError
@@ -23,6 +23,10 @@ ENTERPRISE = Proxies(Edition.ENTERPRISE)
 
 def limit(**fields: Any) -> Limit:
     return Limit.model_validate(fields, by_name=True)
+
+
+def checked(**fields: Any) -> dict[str, Any]:
+    return {"upstreams": {"r": {"passive_health_check": fields}}}
 
 
 def rate_limited() -> Posture:
@@ -42,15 +46,21 @@ routes = st.one_of(
     st.fixed_dictionaries({"path_prefix": paths}, optional={"methods": methods}),
     st.fixed_dictionaries({"methods": methods}),
 )
+rates_of_a_route = st.one_of(
+    st.builds(lambda rate, more: {**rate, **more}, rates, st.fixed_dictionaries({}, optional={"per_caller": rates})),
+    st.fixed_dictionaries({"per_caller": rates}),
+)
 limited_routes = st.lists(
-    st.builds(lambda a, b: {**a, **b}, routes, rates), min_size=1, max_size=3, unique_by=_match
+    st.builds(lambda a, b: {**a, **b}, routes, rates_of_a_route), min_size=1, max_size=3, unique_by=_match
 ).map(tuple)
 upstreams = st.fixed_dictionaries(
     {"max_connections": counts},
     optional={
         "max_pending_requests": counts,
         "max_concurrent_requests": counts,
-        "passive_health_check": st.fixed_dictionaries({"max_failures": counts, "interval": counts}),
+        "passive_health_check": st.fixed_dictionaries(
+            {"max_failures": counts, "interval": counts, "max_ejection_percent": st.integers(1, 100)}
+        ),
     },
 )
 limits = st.one_of(
@@ -63,6 +73,7 @@ limits = st.one_of(
 )
 
 
+@settings(deadline=None)  # a busy machine may take its time
 @given(limits, st.sampled_from(Edition), st.integers(1, 8), st.booleans())
 def test_what_is_compiled_reads_back_the_same(fields: Any, edition: Edition, workers: int, gateway: bool) -> None:  # noqa: FBT001
     meant = limit(**fields)
@@ -104,6 +115,7 @@ def test_enterprise_limits_rates_itself(fields: Any, native: Any) -> None:
         {"requests_per_second": 0.5},
         {"requests_per_second": 5, "burst": 2},
         {"routes": ({"path_prefix": "/a", "methods": ("GET",), "requests_per_second": 5},)},
+        {"routes": ({"path_prefix": "/a", "per_caller": {"requests_per_second": 5}},)},
         {"requests_per_second": 9, "routes": ({"path_prefix": "/a", "requests_per_second": 5},)},
     ],
 )
@@ -141,6 +153,7 @@ def test_limits_are_said_in_words() -> None:
         "32 pending requests at once",
         "64 requests at once",
         "without an instance for 10 s after 5 failures in a row",
+        "leaving out 50 % of them at most",
     )
     assert found == {
         "productpage": ["2/s of /login, burst 4", "20/s per caller, burst 40"],
@@ -168,6 +181,9 @@ def test_changes_are_said_in_words() -> None:
         ({"requests_per_second": 5, "burst": 5}, {"requests_per_second": 4, "burst": 6}, True),
         ({"max_inbound_connections": 5}, {"max_inbound_connections": 6}, True),
         ({"upstreams": {"r": {"max_connections": 5}}}, {"upstreams": {"r": {"max_pending_requests": 5}}}, True),
+        (checked(max_failures=5), checked(max_failures=6), True),
+        (checked(max_failures=5), checked(max_failures=5, max_ejection_percent=10), True),
+        (checked(max_failures=5), checked(max_failures=5, max_ejection_percent=90), False),
         (
             {"upstreams": {"r": {"max_connections": 5}}},
             {"upstreams": {"r": {"max_connections": 5, "max_pending_requests": 5}}},
@@ -178,6 +194,90 @@ def test_changes_are_said_in_words() -> None:
 def test_a_change_loosens_where_any_figure_of_it_grows(old: Any, new: Any, loosens: bool) -> None:  # noqa: FBT001
     [change] = limit_changes({"page": limit(**old)}, {"page": limit(**new)})
     assert change.loosens is loosens
+
+
+ALL_LOG = {"path_prefix": "/log", "requests_per_second": 3}
+LOGIN = {"path_exact": "/login", "requests_per_second": 2}
+READ = {"methods": ("GET",), "requests_per_second": 9}
+FEW_EACH = {"per_caller": {"requests_per_second": 1}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ([ALL_LOG], [ALL_LOG], []),
+        ([], [LOGIN], [("2/s of /login, burst 2, was unlimited", False)]),
+        ([LOGIN], [], [("unlimited of /login, was 2/s of /login, burst 2", True)]),
+        ([LOGIN], [LOGIN | {"burst": 9}], [("2/s of /login, burst 9, was 2/s of /login, burst 2", True)]),
+        (
+            [ALL_LOG],
+            [LOGIN, ALL_LOG],
+            [("2/s of /login, burst 2, and 3/s of /log..., burst 3, was 3/s of /log..., burst 3", True)],
+        ),
+        ([ALL_LOG], [ALL_LOG, LOGIN], []),
+        ([ALL_LOG], [LOGIN], [("2/s of /login, burst 2, else unlimited, was 3/s of /log..., burst 3", True)]),
+        (
+            [LOGIN],
+            [ALL_LOG, LOGIN],
+            [
+                ("3/s of /log..., burst 3, was 2/s of /login, burst 2", True),
+                ("3/s of /log..., burst 3, was unlimited", False),
+            ],
+        ),
+        (
+            [ALL_LOG],
+            [{"path_prefix": "/", "requests_per_second": 2}],
+            [
+                ("2/s of /..., burst 2, was 3/s of /log..., burst 3", False),
+                ("2/s of /..., burst 2, was unlimited", False),
+            ],
+        ),
+        (
+            [LOGIN, ALL_LOG],
+            [ALL_LOG, LOGIN],
+            [("3/s of /log..., burst 3, was 2/s of /login, burst 2", True)],
+        ),
+        (
+            [ALL_LOG, LOGIN],
+            [LOGIN, ALL_LOG],
+            [("2/s of /login, burst 2, and 3/s of /log..., burst 3, was 3/s of /log..., burst 3", True)],
+        ),
+        (
+            [LOGIN],
+            [READ, LOGIN],
+            [
+                ("9/s of GET any path, burst 9, and 2/s of /login, burst 2, was 2/s of /login, burst 2", True),
+                ("9/s of GET any path, burst 9, was unlimited", False),
+            ],
+        ),
+        ([ALL_LOG], [ALL_LOG | FEW_EACH], [("1/s of /log... per caller, burst 1, was unlimited", False)]),
+        (
+            [ALL_LOG | FEW_EACH],
+            [LOGIN, ALL_LOG | FEW_EACH],
+            [
+                ("2/s of /login, burst 2, and 3/s of /log..., burst 3, was 3/s of /log..., burst 3", True),
+                ("1/s of /log... per caller, burst 1, else unlimited, was 1/s of /log... per caller, burst 1", True),
+            ],
+        ),
+    ],
+)
+def test_a_route_changes_what_those_after_it_still_meet(old: Any, new: Any, said: Any) -> None:
+    before, after = (limit(max_inbound_connections=1, routes=tuple(each) or None) for each in (old, new))
+    found = limit_changes({"page": before}, {"page": after})
+    assert [(change.words.removeprefix("page: "), change.loosens) for change in found] == said
+
+
+@pytest.mark.parametrize(("written", "percent"), [({}, 10), ({"MaxEjectionPercent": 0}, 0)])
+def test_how_many_a_check_may_leave_out_is_envoy_s_default_where_an_entry_does_not_say(
+    written: Any, percent: int
+) -> None:
+    override = {"Name": "r", "PassiveHealthCheck": {"MaxFailures": 5, **written}}
+    read = limit_of({"UpstreamConfig": {"Overrides": [override]}})
+    assert read
+    assert read.upstreams
+    check = read.upstreams["r"].passive_health_check
+    assert check
+    assert check.max_ejection_percent == percent
 
 
 @pytest.mark.parametrize("nothing", [0, -5, "many", True])

@@ -2,7 +2,7 @@
 
 A case is what its file holds, put over a program that is right (`on: local`, `on: kubernetes`) or over none: a resource
 takes the place of one of the same name, those named by `without` are left out. `finds` lists every finding there is. A
-script that is written as a map is the rate limiter with these limits.
+script that is written as a map is the rate limiter with these limits; `<certificates>` is the folder of that name.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from posture.model.posture import load_posture
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
+CERTIFICATES = Path(__file__).parent / "certificates"
 
 
 @dataclass
@@ -68,6 +69,8 @@ def _good(name: str) -> list[dict[str, Any]]:
         text = (ROOT / "tests" / "golden" / "kubernetes" / "rate-limited.yaml").read_text()
         return [*filter(None, yaml.safe_load_all(text)), yaml.safe_load(RELEASE)]
     application = load_application(ROOT / "apps" / "bookinfo.yaml")
+    gateway = application.gateway.model_copy(update={"certificate": str(CERTIFICATES / "lasting.pem")})
+    application = application.model_copy(update={"gateway": gateway})
     entries = compile_entries(application, load_posture(ROOT / "stacks", "rate-limited", application))
     bodies = [{"Kind": entry.kind, "Name": entry.name, **entry.body} for entry in entries]
     return list(json.loads(json.dumps(bodies)))  # or YAML would write what they share as aliases
@@ -75,7 +78,7 @@ def _good(name: str) -> list[dict[str, Any]]:
 
 def read_case(file: Path) -> Case:
     text = file.read_text()
-    case = Case(file.stem, [_with_scripts(document) for document in yaml.safe_load_all(text) if document])
+    case = Case(file.stem, [_written_out(document) for document in yaml.safe_load_all(text) if document])
     for key, value in re.findall(r"^# (on|without|finds): (.*)$", text, re.MULTILINE):
         match key:
             case "on":
@@ -87,13 +90,15 @@ def read_case(file: Path) -> Case:
     return case
 
 
-def _with_scripts(value: Any) -> Any:
+def _written_out(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("<certificates>", str(CERTIFICATES))
     if isinstance(value, list):
-        return [_with_scripts(each) for each in value]
+        return [_written_out(each) for each in value]
     if not isinstance(value, dict):
         return value
     is_script = value.keys() == {"service", "workers", "limits"}
-    return lua_of(**value) if is_script else {key: _with_scripts(each) for key, each in value.items()}
+    return lua_of(**value) if is_script else {key: _written_out(each) for key, each in value.items()}
 
 
 CASES = {file.stem: read_case(file) for file in sorted(CORPUS.glob("*.yaml"))}

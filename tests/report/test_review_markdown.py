@@ -19,12 +19,13 @@ from posture.model.access import Access
 from posture.model.application import Application, Call, Gateway, Route, Service, load_application
 from posture.model.difference import compare
 from posture.model.entries import compile_entries
+from posture.model.held import held_entries
 from posture.model.limits import Limit
 from posture.model.matrix import matrix
 from posture.model.posture import Grant, Permission, Posture, load_posture
 from posture.report.review import DEPLOYED, Failure, Found, Review
 from posture.report.review_markdown import LIMIT, MARKER, review_markdown
-from posture.verify.drift import drift_findings, held_entries
+from posture.verify.drift import drift_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

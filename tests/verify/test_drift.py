@@ -10,8 +10,9 @@ import pytest
 
 from posture.model.application import Application, load_application
 from posture.model.entries import Entry, compile_entries
+from posture.model.held import held_entries
 from posture.model.posture import load_posture
-from posture.verify.drift import drift_findings, held_entries, posture_of
+from posture.verify.drift import drift_findings, posture_of
 from posture.verify.findings import Finding, Outcome
 
 ROOT = Path(__file__).parents[2]

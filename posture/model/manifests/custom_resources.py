@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import durationpy
 
-from posture.model.entries import FILLED_IN, Entry, Kind, precedence
+from posture.model.entry import FILLED_IN, Entry, Kind, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

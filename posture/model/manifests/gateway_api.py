@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posture.model.entries import Entry, Kind
+from posture.model.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,152 @@
+"""The order in which entries are written, so that no moment of a switch allows what neither of its ends does.
+
+Nor does one that stops halfway. An entry is written whole, and one that is there is changed in place. What is left to
+choose is which comes first: what tightens, then what does both, then what loosens. Within that, what a rule relies on
+comes before the rule: the mesh's TLS and path normalisation, the service's protocol and limits, the denial for all.
+See docs/adr/0012.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from posture.model.entries import Entry, Kind
+from posture.model.held import bare
+from posture.model.limit_reading import limit_of
+from posture.model.limit_words import limit_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["Effect", "Key", "Write", "effect", "key", "writes"]
+
+Key = tuple[Kind, str]
+"""What Consul knows an entry by: its kind and name."""
+
+_FLOORS = ("TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3")
+_DEFAULT_FLOOR = "TLSv1_2"
+_ANY_REQUEST = ""
+
+
+class Effect(IntEnum):
+    """What becomes of the calls that an entry allows, in the order in which entries are written."""
+
+    TIGHTENS = 1
+    BOTH = 2
+    LOOSENS = 3
+
+
+@dataclass(frozen=True)
+class Write:
+    """An entry, and those that have to be written before it, all of which stand before it in `writes`."""
+
+    entry: Entry
+    after: tuple[Key, ...]
+
+
+def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
+    """The wanted entries in the order of their writing.
+
+    An entry waits for what it relies on. The last one that tightens waits for all others that do, and what does more
+    than tighten waits for that last one; so on for the next step. So there are few dependencies, and all point back.
+
+    Args:
+        held: What the mesh has; others are created.
+        wanted: What it is to have, each after those that it relies on.
+    """
+    before = {key(entry): bare(entry) for entry in held}
+    effects = [(effect(before.get(key(entry)), bare(entry)), entry) for entry in wanted]
+    # What stays as it is goes with what tightens: it relies on the same, and is there for all that come later.
+    order = sorted(effects, key=lambda each: each[0] or Effect.TIGHTENS)
+    steps = [[key(entry) for found, entry in order if found is step] for step in Effect]
+    gates = _gates([step for step in steps if step])
+    done: set[Key] = set()
+    found = []
+    for _, entry in order:
+        after = dict.fromkeys([*(each for each in _bases(entry) if each in done), *gates.get(key(entry), ())])
+        found.append(Write(entry, tuple(after)))
+        done.add(key(entry))
+    return tuple(found)
+
+
+def key(entry: Entry) -> Key:
+    """An entry's kind and name."""
+    return entry.kind, entry.name
+
+
+def effect(held: Entry | None, wanted: Entry) -> Effect | None:
+    """What writing an entry does, None if nothing changes; both without empty values (see `held.bare`).
+
+    Judged by what is written there: a permission with another path counts as one that goes and one that comes.
+    """
+    if held == wanted:
+        return None
+    before = held.body if held else {}
+    opens, closes = False, True
+    if wanted.kind is Kind.SERVICE_INTENTIONS:
+        opens, closes = _intentions(before, wanted.body)
+    elif held and wanted.kind is Kind.SERVICE_DEFAULTS:
+        opens, closes = _limits(before, wanted.body)
+    elif held and wanted.kind is Kind.MESH:
+        opens = _floor(wanted.body) < _floor(before)
+        closes = not opens
+    if opens == closes:
+        return Effect.BOTH
+    return Effect.LOOSENS if opens else Effect.TIGHTENS
+
+
+def _bases(entry: Entry) -> tuple[Key, ...]:
+    """What an entry relies on."""
+    mesh = (Kind.PROXY_DEFAULTS, "global"), (Kind.MESH, "mesh")
+    if entry.kind is Kind.SERVICE_DEFAULTS:
+        return mesh
+    if entry.kind is Kind.SERVICE_INTENTIONS:
+        return *mesh, (Kind.SERVICE_DEFAULTS, entry.name), (Kind.SERVICE_INTENTIONS, "*")
+    return ()
+
+
+def _gates(steps: list[list[Key]]) -> Mapping[Key, list[Key]]:
+    """Whom each waits for because it does more than they do; the last of a step stands for all of it."""
+    found: dict[Key, list[Key]] = {}
+    gate: list[Key] = []
+    for step in steps:
+        found |= dict.fromkeys(step, gate)
+        found[step[-1]] = [*gate, *step[:-1]]
+        gate = step[-1:]
+    return found
+
+
+def _intentions(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether something is opened, and whether something is closed."""
+    then, now = set(_rules(before)), set(_rules(after))
+    won = {rule[1] for rule in now - then if (*rule[:2], _ANY_REQUEST) not in then}
+    lost = {rule[1] for rule in then - now if (*rule[:2], _ANY_REQUEST) not in now}
+    return "allow" in won or "deny" in lost, "deny" in won or "allow" in lost
+
+
+def _rules(body: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Who is allowed or denied what, the latter as JSON."""
+    for source in body.get("Sources") or ():
+        who = {field: value for field, value in source.items() if field not in {"Action", "Permissions"}}
+        rules = [(source["Action"], _ANY_REQUEST)] if "Action" in source else []
+        for permission in source.get("Permissions") or ():
+            what = {field: value for field, value in permission.items() if field != "Action"}
+            rules.append((permission.get("Action", ""), json.dumps(what, sort_keys=True)))
+        yield from ((json.dumps(who, sort_keys=True), *rule) for rule in rules)
+
+
+def _limits(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether more gets through, and whether less does; what is no limit, such as the protocol, counts as less."""
+    limits = ({"": limit} if limit else {} for limit in (limit_of(before), limit_of(after)))
+    loosens = [change.loosens for change in limit_changes(*limits)]
+    return any(loosens), not loosens or not all(loosens)
+
+
+def _floor(body: Mapping[str, Any]) -> int:
+    """The lowest TLS version that is taken or offered; the higher, the newer."""
+    tls = body.get("TLS") or {}
+    named = [(tls.get(way) or {}).get("TLSMinVersion") for way in ("Incoming", "Outgoing")]
+    return min(_FLOORS.index(version if version in _FLOORS else _DEFAULT_FLOOR) for version in named)

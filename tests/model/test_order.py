@@ -1,0 +1,174 @@
+"""No moment of a switch allows what neither of its ends does, whatever of it is written first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from posture.model.access import Access, Request
+from posture.model.application import load_application
+from posture.model.entries import Entry, Kind, compile_entries
+from posture.model.held import bare
+from posture.model.limit_words import limit_changes
+from posture.model.matrix import rule_samples, samples
+from posture.model.order import Effect, Key, effect, key, writes
+from posture.model.posture import Posture, load_posture
+from tests.postures import made_posture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from random import Random
+
+    from posture.model.limits import Limit
+
+ROOT = Path(__file__).parents[2]
+BOOKINFO = load_application(ROOT / "apps" / "bookinfo.yaml")
+SECURITY = (Kind.PROXY_DEFAULTS, Kind.MESH, Kind.SERVICE_DEFAULTS, Kind.SERVICE_INTENTIONS)
+MESH, DENY_ALL = (Kind.MESH, "mesh"), (Kind.SERVICE_INTENTIONS, "*")
+
+
+def compiled(posture: Posture | str) -> tuple[Entry, ...]:
+    found = load_posture(ROOT / "stacks", posture, BOOKINFO) if isinstance(posture, str) else posture
+    return tuple(entry for entry in compile_entries(BOOKINFO, found) if entry.kind in SECURITY)
+
+
+def made(**fields: object) -> tuple[Entry, ...]:
+    return compiled(Posture.model_validate_json(json.dumps({"description": "made", **fields})).named("made"))
+
+
+def waits(held: Iterable[Entry], wanted: Iterable[Entry]) -> dict[Key, set[Key]]:
+    """Everything that each entry waits for, at whatever remove."""
+    found: dict[Key, set[Key]] = {}
+    for write in writes(held, wanted):
+        found[key(write.entry)] = set(write.after).union(*(found[each] for each in write.after))
+    return found
+
+
+def intentions(name: str) -> Key:
+    return Kind.SERVICE_INTENTIONS, name
+
+
+def defaults(name: str) -> Key:
+    return Kind.SERVICE_DEFAULTS, name
+
+
+def test_in_a_new_mesh_what_a_rule_relies_on_comes_first() -> None:
+    after = waits([], compiled("layered-allow"))
+    assert {MESH, DENY_ALL, defaults("details")} <= after[intentions("details")]
+    assert MESH in after[DENY_ALL]
+    assert MESH in after[defaults("details")]
+
+
+def test_a_limit_comes_before_the_calls_that_it_limits() -> None:
+    after = waits(compiled("deny-all"), compiled("rate-limited"))
+    assert defaults("productpage") in after[intentions("productpage")]
+
+
+def test_calls_go_before_the_limit_that_held_them() -> None:
+    after = waits(compiled("rate-limited"), compiled("deny-all"))
+    assert intentions("productpage") in after[defaults("productpage")]
+    assert intentions("details") in after[defaults("productpage")], "nor does anything else loosen before"
+
+
+def test_the_floor_of_tls_is_raised_before_calls_open_and_lowered_after_they_close() -> None:
+    grant = {"name": "g", "from": "fortio", "to": "details"}
+    after = waits(made(), made(grants=[grant], mesh={"tlsMinVersion": "TLSv1_3"}))
+    assert MESH in after[intentions("details")]
+    after = waits(made(grants=[grant], mesh={"tlsMinVersion": "TLSv1_3"}), made())
+    assert intentions("details") in after[MESH]
+
+
+def test_a_call_closes_before_another_opens() -> None:
+    first = {"name": "a", "from": "gateway", "to": "productpage"}
+    second = {"name": "b", "from": "productpage", "to": "details"}
+    after = waits(made(grants=[first]), made(grants=[second]))
+    assert intentions("productpage") in after[intentions("details")], "else visitors would see details for a moment"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({}, {}, None),
+        ({}, {"permissions": None}, Effect.LOOSENS),
+        ({"permissions": None}, {}, Effect.TIGHTENS),
+        ({"permissions": None}, {"permissions": [{"pathPrefix": "/a/"}]}, Effect.TIGHTENS),
+        ({"permissions": [{"pathPrefix": "/a/"}]}, {"permissions": None}, Effect.LOOSENS),
+        ({"permissions": [{"pathPrefix": "/a/"}]}, {"permissions": [{"pathPrefix": "/b/"}]}, Effect.BOTH),
+        (
+            {"permissions": [{"pathPrefix": "/a/"}]},
+            {"permissions": [{"pathPrefix": "/a/"}, {"pathPrefix": "/b/"}]},
+            Effect.LOOSENS,
+        ),
+    ],
+)
+def test_what_a_write_does_to_calls(old: dict[str, object], new: dict[str, object], expected: Effect | None) -> None:
+    before, after = (
+        next(
+            bare(entry)
+            for entry in made(grants=[{"name": "g", "from": "fortio", "to": "details", **fields}] if fields else [])
+            if key(entry) == intentions("details")
+        )
+        for fields in (old, new)
+    )
+    assert effect(before, after) is expected
+
+
+@pytest.mark.parametrize("loosest", ["deny-all", "rate-limited"])
+def test_each_waits_for_few(loosest: str) -> None:
+    found = writes(compiled("layered-allow"), compiled(loosest))
+    assert sum(len(write.after) for write in found) <= 5 * len(found)
+
+
+Call = tuple[str, str, str, str]
+"""Source, destination, method, path."""
+
+
+class Exposure(NamedTuple):
+    """A call that is let in, down to which TLS version, and what limits it."""
+
+    call: Call
+    floor: str
+    limit: Limit | None
+
+    def within(self, end: dict[Call, Exposure]) -> bool:
+        other = end.get(self.call)
+        if other is None or self.floor < other.floor:
+            return False
+        limits = ({"": limit} if limit else {} for limit in (other.limit, self.limit))
+        return not any(change.loosens for change in limit_changes(*limits))
+
+
+def exposures(state: Iterable[Entry], calls: Iterable[Call]) -> dict[Call, Exposure]:
+    access = Access(state)
+    floor = next(entry.body["TLS"]["Incoming"]["TLSMinVersion"] for entry in access.entries if entry.kind is Kind.MESH)
+    return {
+        call: Exposure(call, floor, access.limits.get(call[1]))
+        for call in calls
+        if access.decide(Request(*call)).allowed
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_no_moment_of_a_switch_allows_what_neither_end_does(chance: Random) -> None:
+    old, new = (made(**made_posture(chance, BOOKINFO)) for _ in range(2))
+    before = {key(entry): entry for entry in old}
+    effects = {key(entry): effect(bare(before[key(entry)]), bare(entry)) for entry in new}
+    for name in BOOKINFO.services:  # one write each, both ways: then nothing can be said of the moment between
+        assume({effects[intentions(name)], effects[defaults(name)]} != {Effect.BOTH})
+    wanted = {*samples(BOOKINFO), *rule_samples(Access(old), BOOKINFO), *rule_samples(Access(new), BOOKINFO)}
+    calls = [(source, *sample) for sample in sorted(wanted) for source in sorted(BOOKINFO.sources)]
+    ends = [exposures(state, calls) for state in (old, new)]
+    state, left = dict(before), {key(write.entry): write for write in writes(old, new)}
+    while left:
+        ready = [each for each, write in left.items() if not any(other in left for other in write.after)]
+        written = left.pop(chance.choice(ready)).entry
+        state[key(written)] = written
+        for exposure in exposures(state.values(), calls).values():
+            assert any(exposure.within(end) for end in ends), f"{exposure} after {written.kind}/{written.name}"
+    assert state == {key(entry): entry for entry in new}

@@ -1,0 +1,162 @@
+"""Moves a mesh from posture to posture, and holds every answer on the way against what both ends say."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from posture.local.envoy import DRAIN_SECONDS
+from posture.model.access import Access, Arrival, Request
+from posture.model.entries import Entry, Kind, compile_entries
+from posture.model.matrix import rule_samples, samples
+from posture.model.posture import load_posture
+from tests.switching.asking import VISITOR, Answer, Asker, Cell, Visitor, askers
+
+if TYPE_CHECKING:
+    from posture.local.probing import LocalTarget
+    from posture.model.application import Application
+    from tests.conftest import Project
+    from tests.postures import Fields
+    from tests.switching.slow_consul import SlowMotion
+
+__all__ = ["Outcome", "Switching"]
+
+BEFORE, AFTER = 0.7, 1.5  # seconds
+
+
+@dataclass
+class Outcome:
+    """What was seen: how many requests, which answers were wrong, how long after the last write the last cell changed.
+
+    ``settled`` has seconds for each cell that changes; as it is asked several times a second, it is an upper bound.
+    """
+
+    requests: int = 0
+    changed: int = 0
+    wrong: list[str] = field(default_factory=list)
+    settled: list[float] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Count what was seen in another switch as well."""
+        self.requests += other.requests
+        self.changed += other.changed
+        self.wrong += other.wrong
+        self.settled += other.settled
+
+
+@dataclass
+class Switching:
+    """A live mesh whose writes can be slowed down.
+
+    Args:
+        project: Where its postures are, and in which it is moved.
+        stack: Its name.
+        application: Whose calls are asked.
+        target: The mesh, to be asked.
+        motion: How slow the writes are.
+    """
+
+    project: Project
+    stack: str
+    application: Application
+    target: LocalTarget
+    motion: SlowMotion
+
+    def add(self, name: str, posture: Fields) -> None:
+        """Write a posture's file; JSON is YAML."""
+        (self.project.folder / "stacks" / f"{name}.yaml").write_text(json.dumps(posture))
+
+    def up(self, posture: str) -> None:
+        """Move to a posture without being watched."""
+        self.project.posture("up", posture, "--stack", self.stack)
+
+    def switch(self, old: str, new: str) -> Outcome:
+        """Move from one posture to another, and ask everything all the time."""
+        before, after = (self._compiled(name) for name in (old, new))
+        wanted = {
+            *samples(self.application),
+            *rule_samples(Access(before), self.application),
+            *rule_samples(Access(after), self.application),
+        }
+        everybody: list[Asker | Visitor] = [
+            *askers(self.target, sorted(self.application.sources), sorted(wanted)),
+            Visitor(self.target.entrance_context(), self.target.entrance().port),
+        ]
+        stop = threading.Event()
+        threads = [threading.Thread(target=asker.run, args=(stop,), daemon=True) for asker in everybody]
+        for thread in threads:
+            thread.start()
+        try:
+            time.sleep(BEFORE)
+            self.up(new)
+            time.sleep(AFTER)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        return self._judge(everybody, before, after, f"{old} → {new}")
+
+    def _compiled(self, name: str) -> tuple[Entry, ...]:
+        return compile_entries(self.application, load_posture(self.project.folder / "stacks", name, self.application))
+
+    def _judge(
+        self, everybody: list[Asker | Visitor], before: tuple[Entry, ...], after: tuple[Entry, ...], name: str
+    ) -> Outcome:
+        found = Outcome()
+        gateway = self.application.gateway.name
+        ends = _End(gateway, before), _End(gateway, after)
+        for asker in everybody:
+            for cell, answers in asker.answers.items():
+                found.requests += len(answers)
+                then, now = (end.allows(cell) for end in ends)
+                trouble = _wrong(answers, then=then, now=now)
+                if trouble:
+                    found.wrong.append(f"{name}: {cell}: {trouble}")
+                elif then != now:
+                    first = next(answer for answer in answers if answer.let_in == now)
+                    found.changed += 1
+                    found.settled.append(max(0.0, first.begun - self.motion.last_write))
+        return found
+
+
+class _End:
+    """What a posture says of a cell."""
+
+    def __init__(self, gateway: str, entries: tuple[Entry, ...]) -> None:
+        self._gateway = gateway
+        self._access = Access(entries)
+        mesh = next(entry.body for entry in entries if entry.kind is Kind.MESH)
+        self._floor = mesh["TLS"]["Incoming"]["TLSMinVersion"]
+
+    def allows(self, cell: Cell) -> bool:
+        if cell.source == VISITOR:
+            return self._shows(cell)
+        request = Request(cell.source, cell.destination, cell.method, cell.path)
+        return cell.tls >= self._floor and self._access.decide(request).allowed
+
+    def _shows(self, cell: Cell) -> bool:
+        page = self._access.enter(Arrival(self._gateway, "GET", cell.path), "productpage").allowed
+        call = Request("productpage", cell.destination, "GET", f"/{cell.destination}/0")
+        return page and (cell.destination == "productpage" or self._access.decide(call).allowed)
+
+
+def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
+    """What is wrong with a cell's answers, in their order; empty if nothing is."""
+    if not answers:
+        return "was never asked"
+    odd = [each for each in answers if (each.let_in not in {then, now} or each.words[0] == "5") and not _cut_off(each)]
+    if odd:
+        return f"{odd[0].words}, after {odd[0].took:.2f} s, one of {len(odd)} of {len(answers)}"
+    turns = sum(one.let_in != other.let_in for one, other in pairwise(answers))
+    if turns != (then != now) or answers[-1].let_in != now:
+        return f"turned {turns} times: {' '.join('+' if answer.let_in else '-' for answer in answers)}"
+    return ""
+
+
+def _cut_off(answer: Answer) -> bool:
+    """Whether it was under way for much of the time after which its connection, being drained, is ended (ADR 6)."""
+    return not answer.words.startswith(("2", "4")) and answer.took > DRAIN_SECONDS / 2

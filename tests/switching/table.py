@@ -1,0 +1,68 @@
+"""The switches' part of docs/reliability.md."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.conftest import Project
+from tests.switching.slow_mesh import switching_mesh
+from tests.switching.switches import Outcome
+from tests.switching.walks import SHIPPED, SLOWLY, add_made, strict_to_closed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.switching.switches import Switching
+
+__all__ = ["switch_section"]
+
+MADE, AT_ONCE = 20, (0.0, 0.0)
+HEAD = ("what", "switches", "requests", "wrong answers", "time to settle, p50", "p99")
+INTRO = """\
+## Switches under traffic
+
+Every cell of the matrix is asked all the time, by clients of TLS 1.2 and 1.3 over connections that they keep, and the
+page by a visitor, while `posture up` moves the mesh. An answer is wrong if it lets in what neither posture allows,
+refuses what both allow (a 5xx does), or changes more than once. *Slowly*: each write is held back up to 0.8 s, so that
+every moment in between lasts. The time to settle is from the last write to the first new answer, for each cell that
+changes; as a cell is asked a few times a second, it is an upper bound. A request that is under way for longer than the
+drain of its connection may be cut off ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)), and isn't counted.
+"""
+
+
+def switch_section() -> str:
+    """Move a mesh about; nothing where only one fault is asked for."""
+    if "FAULT" in os.environ:
+        return ""
+    with tempfile.TemporaryDirectory() as folder, switching_mesh(Project.copied(Path(folder))) as mesh:
+        made = ["baseline", *add_made(mesh, MADE)]
+        rows = [
+            _row("between shipped postures", *_walk(mesh, SHIPPED, AT_ONCE), settled=True),
+            _row("the same, slowly", *_walk(mesh, SHIPPED, SLOWLY)),
+            _row("between made postures, slowly", *_walk(mesh, made, SLOWLY)),
+        ]
+        without = strict_to_closed(mesh, ordered=False)
+        rows.append(_row("with the order of writes switched off: these have to be wrong", 1, without, wanted=True))
+    table = [f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *rows)]
+    return "\n".join([INTRO, *table, ""])
+
+
+def _walk(mesh: Switching, names: Sequence[str], pace: tuple[float, float]) -> tuple[int, Outcome]:
+    whole = Outcome()
+    for number, (old, new) in enumerate(pairwise(names)):
+        mesh.motion.set_pace(*pace, seed=number)
+        whole.add(mesh.switch(old, new))
+    return len(names) - 1, whole
+
+
+def _row(what: str, switches: int, outcome: Outcome, *, settled: bool = False, wanted: bool = False) -> Sequence[str]:
+    figures = statistics.quantiles(outcome.settled, n=100) if settled else []
+    times = [f"{figures[at]:.2f} s" for at in (49, 98)] if figures else ["", ""]
+    as_wanted = bool(outcome.wrong) is wanted
+    wrong = f"{len(outcome.wrong)}" if as_wanted else f"❌ {len(outcome.wrong)}: {'; '.join(outcome.wrong[:3])}"
+    return (what, str(switches), f"{outcome.requests:,}", wrong, *times)
