@@ -60,8 +60,9 @@ def up(name: str | None, stack: str, through: str | None) -> None:
     """
     started = time.monotonic()
     opened = open_stack(stack, err)
+    wanted = opened.wanted(name, through)
     with opened.exclusively():
-        opened.choose(name, through)
+        opened.choose(wanted)
         opened.up(_report)
     _, chosen = opened.load()
     out.print(f"\n[bold green]{chosen.name}[/] is live on stack {stack} ({time.monotonic() - started:.0f} s)\n")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.model.held import Standing
     from posture.model.posture import Posture
+    from posture.model.settings import Settings
 
 __all__ = ["Stack", "find_project"]
 
@@ -73,8 +74,8 @@ class Stack:
         """The application and the posture that the settings name."""
         return self.settings.load(self.project)
 
-    def choose(self, posture: str | None, through: str | None) -> None:
-        """Set the stack's posture, or keep it; nothing is written when the new settings can't be.
+    def wanted(self, posture: str | None, through: str | None) -> Settings:
+        """The settings with another posture, or the same; nothing is written.
 
         A posture that is named without ``through`` opens as a whole; where neither is named both stay.
 
@@ -85,6 +86,15 @@ class Stack:
         changes = {"posture": posture or self.settings.posture, "through": through or kept}
         wanted = self.settings.model_copy(update=changes)
         wanted.load(self.project)
+        return wanted
+
+    def choose(self, wanted: Settings) -> None:
+        """Make the engine ready, and set the stack's configuration to the posture of these settings.
+
+        Raises:
+            InputError: An engine is at it, or the state is damaged.
+        """
+        changes = {"posture": wanted.posture, "through": wanted.through}
         different = {key: value for key, value in changes.items() if getattr(self.settings, key) != value}
         engine = self.engine()
         engine.prepare()
