@@ -25,7 +25,10 @@ SECONDS, MEGABYTES, RATIO = "s", "MB", "ratio"
 
 @dataclass(frozen=True)
 class Growth:
-    """A measure at each size, in seconds, megabytes, or as a ratio; ``floor`` tells what others are held against."""
+    """A measure in seconds, megabytes, or as a ratio, at the sizes where it is taken.
+
+    ``floor`` tells what others are held against.
+    """
 
     what: str
     figures: Mapping[int, float]
@@ -41,7 +44,7 @@ class Growth:
     @property
     def exponent(self) -> float:
         """How many times as long twice as many services take, as a power of two: least squares of the logarithms."""
-        points = [(math.log(size), math.log(self.figures[size])) for size in FITTED]
+        points = [(math.log(size), math.log(self.figures[size])) for size in FITTED if size in self.figures]
         return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
@@ -51,7 +54,7 @@ def table(growths: Iterable[Growth]) -> list[str]:
     rows = (
         [
             growth.what,
-            *(_words(growth.figures[size], growth.unit) for size in SIZES),
+            *(_words(growth.figures[size], growth.unit) if size in growth.figures else "" for size in SIZES),
             "" if growth.unit == RATIO else f"{growth.exponent:.2f}",
             growth.goal,
         ]
@@ -68,8 +71,8 @@ def plot(growths: Iterable[Growth], file: Path) -> None:
     for number, growth in enumerate(each for each in growths if each.unit == SECONDS):
         label = f"{growth.what}: n^{growth.exponent:.2f}"
         style = "--" if growth.floor else "-"
-        seconds = [growth.figures[size] for size in SIZES]
-        axes.loglog(SIZES, seconds, style, color=f"C{number}", marker="o", markersize=3, label=label)
+        sizes, seconds = zip(*growth.figures.items(), strict=True)
+        axes.loglog(sizes, seconds, style, color=f"C{number}", marker="o", markersize=3, label=label)
     axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
     axes.minorticks_off()
     axes.set_xlabel("services")
