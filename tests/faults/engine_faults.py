@@ -39,9 +39,8 @@ def engine_killed(subject: Subject, random: Random) -> Struck:
 
 def engine_killed_mid_write(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
-    running = subject.up(towards)
-    running.until_said("Updating")
-    with subject.frozen_consul():
+    with subject.slow_writes():
+        running = subject.up(towards)
         running.until_said("ConfigEntry", "updating")
         running.engine().kill()
     assert "may be changed in part" in running.error(FAILED)

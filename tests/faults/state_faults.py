@@ -155,9 +155,8 @@ def stale_lock(subject: Subject, random: Random) -> Struck:
 
 def locked_by_a_live_engine(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
-    plain = subject.plain_up(towards)
-    plain.until_said("Updating")
-    with subject.frozen_consul():
+    with subject.slow_writes():
+        plain = subject.plain_up(towards)
         plain.until_said("ConfigEntry", "updating")
         engine = plain.engine()
         said = subject.up(subject.posture).error(BAD_INPUT)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from posture.verify.cells import observed_cells
 from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
 from tests.conftest import Project, eventually
+from tests.switching.slow_consul import SlowMotion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -142,7 +143,8 @@ class Subject:
     """
 
     def __init__(self, project: Project, number: int) -> None:
-        self.project = project
+        self._motion = SlowMotion(project.folder / "slow")
+        self.project = replace(project, environment={**project.environment, **self._motion.install()})
         self.name = "faults"
         project.add_stack(self.name, f"127.{NETWORK + number}", GATEWAY_PORT + number)
         self.posture = ""
@@ -194,7 +196,8 @@ class Subject:
 
     def variables(self) -> dict[str, str]:
         """What a shell has that sourced `posture env`."""
-        return self.stack.exports()
+        exports = self.stack.exports()
+        return {**exports, "PATH": f"{self._motion.folder}{os.pathsep}{exports['PATH']}"}
 
     def plain_up(self, posture: str) -> Running:
         variables = self.variables()
@@ -236,15 +239,13 @@ class Subject:
         return self._target().entries()
 
     @contextmanager
-    def frozen_consul(self) -> Iterator[int]:
-        """Consul that doesn't answer for as long as the block runs; its pid."""
-        pid = self.pid("consul")
-        os.kill(pid, signal.SIGSTOP)
+    def slow_writes(self) -> Iterator[None]:
+        """Commands that are started within the block take seconds for each write."""
+        self._motion.set_pace(3, 3, seed=0)
         try:
-            yield pid
+            yield
         finally:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+            self._motion.set_pace(0, 0, seed=0)
 
     def check(self, foreign: tuple[str, ...] = ()) -> int:
         """Everything that must be true of a healed mesh; how many requests were asked to find out.

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from posture.local.consul import Consul
+from posture.local.tokens import load_secrets
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -54,13 +57,19 @@ def test_a_policy_pack_is_asked(live: LiveStack, tmp_path: Path) -> None:
 def test_a_refused_write_names_the_entry_and_consuls_words_and_the_next_up_completes(live: LiveStack) -> None:
     live.up("layered-allow")
     live.pulumi("config", "set", "posture", "deny-all")
-    variables = {**live.variables, "CONSUL_HTTP_TOKEN": "11111111-2222-3333-4444-555555555555"}
+    secrets = load_secrets(live.layout.secrets)
+    assert secrets
+    with Consul(live.layout.consul_address, secrets.management) as consul:
+        rules = 'service_prefix "" { policy = "read" intentions = "read" } mesh = "read" operator = "read"'
+        consul.call("PUT", "/acl/policy", {"Name": "reader", "Rules": rules})
+        token = consul.call("PUT", "/acl/token", {"Policies": [{"Name": "reader"}]})["SecretID"]
+    variables = {**live.variables, "CONSUL_HTTP_TOKEN": token}
     done = live.project.run(
         *("pulumi", "up", "--yes", "--skip-preview", "--stack", live.name), check=None, variables=variables
     )
     assert done.returncode != 0
     assert "service-intentions/" in done.stdout + done.stderr
-    assert "ACL not found" in done.stdout + done.stderr
+    assert "lacks permission 'intention:write'" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     live.up("deny-all")
     assert live.changes() == {}
