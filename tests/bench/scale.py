@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["scale_growths"]
 
 ROOT = Path(__file__).parents[2]
-NETWORK = "127.46"
+NETWORK = "127.50"
 PREVIEWS, UPS = 3, 1
 MOST_UP = 300
 """Services of the largest `up`: the engine writes its whole state after each resource, so 1,000 take many minutes."""

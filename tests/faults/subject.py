@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from posture.model.access import Arrival, Request
     from posture.verify.answers import Answer
 
-NETWORK, GATEWAY_PORT = 46, 9460
+NETWORK, GATEWAY_PORT = 60, 9460
 POSTURES = ("deny-all", "layered-allow", "baseline")
 BIN = Path(sys.executable).parent
 SETTLING = 5.0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Project
 
 NETWORK, GATEWAY_PORT = "127.44", 9447
-OF_SHAKY = "127.46", 9448
+OF_SHAKY = "127.47", 9451
 OPEN = """
 description: Everything is open to Fortio and to the page
 grants:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["switching_mesh"]
 
-STACK, NETWORK, GATEWAY_PORT = "switching", "127.46", 9449
+STACK, NETWORK, GATEWAY_PORT = "switching", "127.48", 9452
 
 
 @contextmanager
