@@ -38,5 +38,6 @@ def test_enterprise_s_own_rates_are_fields_of_the_definition(
     manifest = render_custom_resource(entry, Placement("stack", "app", namespace, namespace, "v1", namespace, "tls"))
     control_plane.kubectl("apply", "--validate=strict", "--filename=-", given=json.dumps(manifest))
     found = json.loads(control_plane.kubectl("get", "servicedefaults/details", "-n", namespace, "--output=json"))
+    control_plane.kubectl("delete", "servicedefaults/details", "-n", namespace)  # one of a name in all namespaces
     assert read_custom_resource(found) == read_custom_resource(manifest)
     assert limit_of(read_custom_resource(found).body) == limit_of(entry.body)

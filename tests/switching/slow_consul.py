@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from posture.local.plugins.consul_provider import ConsulProvider
+from posture.local.plugins.lifetime import end_with_parent
 from posture.local.plugins.locate import CONSUL_VERSION
 from posture.local.plugins.provider_server import serve
 
@@ -85,4 +86,5 @@ class SlowConsul(ConsulProvider):
 
 
 if __name__ == "__main__":
+    end_with_parent()
     serve(SlowConsul(os.environ), CONSUL_VERSION)
