@@ -32,7 +32,7 @@ def pem_of(view: View | None, folder: str) -> bytes | None:
     ``folder`` is where the gateway runs, from which paths lead; empty if nobody knows.
     """
     if isinstance(view, Certificate):
-        return view.pem.encode()
+        return view.pem.encode(errors="replace")
     name = file_of(view)
     if not name or not (folder or Path(name).is_absolute()):
         return None

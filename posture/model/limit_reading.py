@@ -5,6 +5,7 @@ Reports and policies read entries, so that they speak of what is applied and not
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from posture.model.limiter import limiter_of
@@ -41,7 +42,7 @@ def _given(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of any typ
 
 
 def _positive(value: Any) -> Any:  # noqa: ANN401 - any JSON; a number of either type, or None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf else None
 
 
 def _native(limits: Body | None) -> dict[str, Any]:

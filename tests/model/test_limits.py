@@ -280,7 +280,7 @@ def test_how_many_a_check_may_leave_out_is_envoy_s_default_where_an_entry_does_n
     assert check.max_ejection_percent == percent
 
 
-@pytest.mark.parametrize("nothing", [0, -5, "many", True])
+@pytest.mark.parametrize("nothing", [0, -5, "many", True, float("inf"), float("nan")])
 def test_what_is_no_positive_number_is_read_as_no_limit(nothing: Any) -> None:
     level = {"RequestsPerSecond": nothing, "Routes": [{"PathExact": "/", "RequestsPerSecond": nothing}]}
     upstream = {"Name": "r", "Limits": {"MaxConnections": nothing}, "PassiveHealthCheck": {"MaxFailures": nothing}}

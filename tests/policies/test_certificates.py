@@ -70,3 +70,8 @@ def test_a_folder_that_is_set_counts_before_the_stack_s() -> None:
     config = Config({}, {"CP302": {"folder": "/mine"}}).of_stack("community", "/stack")
     assert config.options_by_rule["CP302"] == {"folder": "/mine"}
     assert config.options_by_rule["CP303"] == {"folder": "/stack"}
+
+
+def test_what_is_no_text_that_can_be_written_is_no_certificate() -> None:
+    entry = of_config_entry("inline-certificate", "gateway", {"Certificate": "\ud800", "PrivateKey": ""})
+    assert "is no certificate in PEM" in [each.words for each in judge(Stack((entry,)), Pack())]
