@@ -86,9 +86,7 @@ def interrupted(subject: Subject, random: Random) -> Struck:
 
 ENGINE_FAULTS = (
     Fault("engine-killed", "the engine of a `posture up` gets SIGKILL at a random moment", engine_killed),
-    Fault(
-        "engine-killed-mid-write", "the same, in the middle of a write", engine_killed_mid_write
-    ),
+    Fault("engine-killed-mid-write", "the same, in the middle of a write", engine_killed_mid_write),
     Fault("plain-engine-killed", "a plain `pulumi up` gets SIGKILL at a random moment", plain_engine_killed),
     Fault(
         "command-killed",
