@@ -8,6 +8,7 @@ does *not* hold (unless it is about presence).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 # RE2 is what Envoy uses; Python's `re` has other classes, flags and anchors, and no bound on its time.
@@ -78,8 +79,7 @@ def conditions_of(http: Mapping[str, Any], where: str) -> tuple[Condition, ...]:
 
 def path_condition(kind: str, value: str, where: str) -> Condition:
     """A condition on the path without its query; ``kind`` is Exact, Prefix or Regex."""
-    test = _matcher(kind, value, where, ignore_case=False)
-    return Condition("path", f"path {_WORDS[kind]} {value}", lambda facts: test(facts.path))
+    return _path(kind, value, where if kind == "Regex" else "")
 
 
 def header_condition(header: Mapping[str, Any], where: str) -> Condition:
@@ -108,10 +108,21 @@ def _conditions(http: Mapping[str, Any], where: str) -> Iterator[Condition]:
             yield path_condition(kind, http[field], where)
             break
     if http.get("Methods"):
-        methods = tuple(method.upper() for method in http["Methods"])
-        yield Condition("method", f"method {' or '.join(methods)}", lambda facts: facts.method in methods)
+        yield _method(tuple(method.upper() for method in http["Methods"]))
     for header in http.get("Header") or ():
         yield header_condition(header, where)
+
+
+# The rules of a mesh ask for the same few things; each object more is one more that is collected around.
+@lru_cache(maxsize=4096)
+def _path(kind: str, value: str, where: str) -> Condition:
+    test = _matcher(kind, value, where, ignore_case=False)
+    return Condition("path", f"path {_WORDS[kind]} {value}", lambda facts: test(facts.path))
+
+
+@lru_cache(maxsize=64)
+def _method(methods: tuple[str, ...]) -> Condition:
+    return Condition("method", f"method {' or '.join(methods)}", lambda facts: facts.method in methods)
 
 
 def _matcher(kind: str, value: str, where: str, *, ignore_case: bool) -> Test:

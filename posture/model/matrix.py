@@ -7,6 +7,7 @@ its cells are made while they are read. That is what lets a thousand services be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Access, Arrival, Request
@@ -128,10 +129,14 @@ def matrix(
     gateway = application.gateway.name
     sources = (gateway, *application.clients, *application.services, UNKNOWN)
     known = frozenset(sources) - {gateway}
+
+    @cache
+    def asked(destination: str) -> tuple[str, ...]:
+        return (*(known & access.named_sources(destination)) - {destination}, UNKNOWN)
+
     rows = {}
     for sample in samples(application) if wanted is None else wanted:
-        own = (known & access.named_sources(sample.destination)) - {sample.destination}
-        named = access.decide_each((*own, UNKNOWN), Request(UNKNOWN, *sample))
+        named = access.decide_each(asked(sample.destination), Request(UNKNOWN, *sample))
         others = named.pop(UNKNOWN)
         named[gateway] = access.enter(Arrival(gateway, sample.method, sample.path), sample.destination)
         rows[sample] = Row(sample, named, others)
