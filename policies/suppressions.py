@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from pydantic import StringConstraints
-
-from policies.registry import RULES
-from policies.view import Suppression
-from posture.model.document import Document, Shape, nearest, read_document
+from posture.model.document import read_document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from policies.view import Suppression
+
 __all__ = ["NONE", "Suppressions", "load_suppressions"]
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
-
-class _Item(Shape):
-    rule: Text
-    resource: Text
-    reason: Text
-    expires: date
-
-
-class _File(Shape):
-    suppressions: tuple[_Item, ...] = ()
+_AS_SHIPPED: dict[str, list[object]] = {"suppressions": []}
 
 
 @dataclass(frozen=True)
@@ -53,25 +40,9 @@ def load_suppressions(file: Path) -> Suppressions:
     Raises:
         InputError: One without reason or date, of an unknown rule, or twice; by file and line.
     """
-    return suppressions_from(read_document(file))
+    document = read_document(file)
+    if document.data == _AS_SHIPPED:
+        return NONE
+    from policies.suppression_file import suppressions_from  # noqa: PLC0415 - loads pydantic, which delays a preview
 
-
-def suppressions_from(document: Document) -> Suppressions:
-    """The same of a document that is at hand.
-
-    Raises:
-        InputError: As for a file.
-    """
-    found: dict[tuple[str, str], Suppression] = {}
-    for i, item in enumerate(document.parse(_File).suppressions):
-        place = ("suppressions", i)
-        if item.rule not in RULES:
-            document.fail(f"no rule '{item.rule}'; {nearest(item.rule, RULES)}", *place, "rule")
-        if RULES[item.rule].always:
-            document.fail(f"{item.rule} can't be suppressed; mend what it finds", *place, "rule")
-        key = (item.rule, item.resource)
-        if key in found:
-            document.fail(f"{item.rule} on {item.resource} is suppressed twice; remove one", *place)
-        where = f"{document.file.name}:{document.line(*place)}"
-        found[key] = Suppression(item.rule, item.resource, item.reason, item.expires, where)
-    return Suppressions(tuple(found.values()))
+    return suppressions_from(document)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from posture.model.container import Container
-from posture.model.document import Document, NamedShape, Shape, nearest, read_document
+from posture.model.document import Document, nearest, read_document
+from posture.model.shape import NamedShape, Shape, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +117,7 @@ def load_application(file: Path) -> Application:
         InputError: What is wrong, by file and line.
     """
     document = read_document(file)
-    application = document.parse(Application).named(file.stem)
+    application = parse(document, Application).named(file.stem)
     _check_names(application, document)
     return application
 

@@ -10,8 +10,9 @@ from posture.errors import InputError
 from posture.model.application import Name
 from posture.model.chart import chart_line
 from posture.model.container import Image
-from posture.model.document import Shape, nearest
+from posture.model.document import nearest
 from posture.model.manifests.placement import Placement
+from posture.model.shape import Shape
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
-from posture.model.document import Shape
+from posture.model.shape import Shape
 
 __all__ = ["Container", "Image"]
 

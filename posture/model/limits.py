@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from posture.model.application import Method, Name
-from posture.model.document import Shape, nearest
+from posture.model.document import nearest
+from posture.model.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from posture.model.document import read_document
 from posture.model.entry import Kind
 from posture.model.posture import Posture
+from posture.model.shape import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def _chain(project: Path, posture: str) -> list[tuple[Document, Posture]]:
     name: str | None = posture
     while name:
         document = read_document(project / "stacks" / f"{name}.yaml")
-        own = document.parse(Posture)
+        own = parse(document, Posture)
         chain.insert(0, (document, own))
         name = own.extends
     return chain

@@ -9,9 +9,10 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from posture.errors import InputError
 from posture.model.application import Application, Method, Name, UrlPath
-from posture.model.document import Document, NamedShape, Shape, nearest, read_document
+from posture.model.document import Document, nearest, read_document
 from posture.model.limits import KnownPath, Limit, check_limits
 from posture.model.names import check_name
+from posture.model.shape import NamedShape, Shape, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +156,7 @@ def load_posture(folder: Path, name: str, application: Application) -> Posture:
 
 def _load(folder: Path, name: str, application: Application, above: tuple[str, ...]) -> Posture:
     document = read_document(folder / f"{name}.yaml")
-    own = document.parse(Posture).named(name)
+    own = parse(document, Posture).named(name)
     _check_against(application, own, document)
     if own.extends is None:
         _check_layers(application, own, own, document)

@@ -11,7 +11,7 @@ from posture.model.posture import Posture
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from posture.model.document import Shape
+    from posture.model.shape import Shape
 
 __all__ = ["SHAPES", "schema_of"]
 

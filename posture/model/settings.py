@@ -18,6 +18,7 @@ from posture.model.document import Document, nearest, read_document
 from posture.model.limit_fields import Edition, Proxies
 from posture.model.names import check_name
 from posture.model.posture import Posture, load_posture
+from posture.model.shape import parse
 from posture.model.yaml_reader import read_text
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def settings_from(stack: str, values: Mapping[str, Any]) -> Settings:
     Raises:
         InputError: A value that can't be.
     """
-    return Document(Path(f"Pulumi.{stack}.yaml"), dict(values), {}).parse(Settings)
+    return parse(Document(Path(f"Pulumi.{stack}.yaml"), dict(values), {}), Settings)
 
 
 def state_folder(project: Path, stack: str) -> Path:
@@ -136,7 +137,7 @@ def read_settings(project: Path, stack: str) -> Settings:
             "config",
             own["gatewayKey"],
         )
-    return Document(file, data, lines).parse(Settings)
+    return parse(Document(file, data, lines), Settings)
 
 
 def _unsealed(value: Any) -> Any:  # noqa: ANN401 - any YAML value

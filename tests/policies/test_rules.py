@@ -13,7 +13,8 @@ from policies.files import resources_in
 from policies.judging import Finding, Pack, judge
 from policies.registry import MODULES, RULES
 from policies.rule import Level
-from policies.suppressions import NONE, suppressions_from
+from policies.suppression_file import suppressions_from
+from policies.suppressions import NONE
 from policies.view import Stack
 from posture.model.application import load_application
 from posture.model.document import documents_in
