@@ -75,7 +75,7 @@ class Access:
         self._allow = default == "allow"
         words = "no rule matches"
         self._by_default = Decision(self._allow, f"default policy {default}", words, 200 if self._allow else 403)
-        self._plans: dict[tuple[str | None, str], _Plan] = {}
+        self._plans: dict[str, dict[str | None, _Plan]] = {}
 
     def decide(self, request: Request) -> Decision:
         """Whether the destination's sidecar lets a request through."""
@@ -168,10 +168,10 @@ class Access:
         return first or self._by_default
 
     def _plan_of(self, source: str | None, destination: str) -> _Plan:
-        key = source, destination
-        plan = self._plans.get(key)
+        plans = self._plans.setdefault(destination, {})
+        plan = plans.get(source)
         if plan is None:
-            plan = self._plans[key] = self._plan(*key)
+            plan = plans[source] = self._plan(source, destination)
         return plan
 
     def _plan(self, source: str | None, destination: str) -> _Plan:

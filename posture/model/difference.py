@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from posture.model.access import Access
     from posture.model.application import Application
     from posture.model.entry import Entry
+    from posture.model.intentions import Decision
     from posture.model.limit_words import LimitChange
     from posture.model.matrix import Matrix
 
@@ -104,8 +105,8 @@ def difference(old: Matrix, new: Matrix) -> Difference:
     )
 
 
-def _changed_cells(old: Matrix, new: Matrix) -> Iterator[tuple[Cell, Cell]]:
-    """Cells that differ, before and after; callers without rules on either side are compared once."""
+def _changed_cells(old: Matrix, new: Matrix) -> Iterator[tuple[Decision, Cell]]:
+    """The cells that differ as they will be, with what decided before; callers without rules are compared once."""
     order = {source: number for number, source in enumerate(new.sources)}
     for sample, after in new.rows.items():
         before = old.rows.get(sample)
@@ -118,7 +119,7 @@ def _changed_cells(old: Matrix, new: Matrix) -> Iterator[tuple[Cell, Cell]]:
                 continue
             then, now = before.of(source), after.of(source)
             if then.allowed != now.allowed or then.rule != now.rule:
-                yield Cell(source, *sample, then.allowed, then.rule), Cell(source, *sample, now.allowed, now.rule)
+                yield then, Cell(source, *sample, now.allowed, now.rule)
 
 
 class _Reach:

@@ -43,8 +43,7 @@ class Cell(NamedTuple):
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The answers to one sample: those of callers with rules of their own by name, and that of all others."""
 
     sample: Sample

@@ -19,7 +19,7 @@ from tests.bench.made import made_application, made_posture, write_project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["pack_options", "policy_rows"]
+__all__ = ["idle_pack", "pack_options", "policy_rows"]
 
 ROOT = Path(__file__).parents[2]
 SIZES = {30: 12, 1000: 497}
@@ -46,11 +46,9 @@ PolicyPack("idle", [kind(name, name, lambda args, report: None) for name, kind i
 def policy_rows() -> Iterator[Row]:
     """Two rows for each size; the rounds take turns, and the median counts."""
     with tempfile.TemporaryDirectory() as folder:
-        project, idle = Path(folder, "project"), Path(folder, "idle")
-        for each in (project, idle):
-            each.mkdir()
-        (idle / "PulumiPolicy.yaml").write_text("runtime: {name: python, options: {virtualenv: ../project/.venv}}\n")
-        (idle / "__main__.py").write_text(_IDLE)
+        project = Path(folder, "project")
+        project.mkdir()
+        idle = idle_pack(Path(folder), project)
         (project / "Pulumi.yaml").write_text("name: bench\nruntime: {name: python, options: {virtualenv: .venv}}\n")
         (project / "__main__.py").write_text(_PROGRAM)
         settings = "config: {consul-posture:application: made, consul-posture:posture: reading}\n"
@@ -68,6 +66,17 @@ def policy_rows() -> Iterator[Row]:
             what, words = f"`pulumi preview --policy-pack policies`, {size} resources", f"{ours:.2f} s"
             yield Row(what, words, f"{floor:.2f} s, without it", f"{ours / floor:.2f}", "≤ 1.3")
             yield Row("the same", words, f"{empty:.2f} s, an idle pack", f"{ours / empty:.2f}", "reported")
+
+
+def idle_pack(folder: Path, project: Path) -> Path:
+    """Make a pack of as many policies as ours, which look at nothing, that runs under a project's interpreter."""
+    idle = folder / "idle"
+    idle.mkdir()
+    (idle / "PulumiPolicy.yaml").write_text(
+        f"runtime: {{name: python, options: {{virtualenv: {project / '.venv'}}}}}\n"
+    )
+    (idle / "__main__.py").write_text(_IDLE)
+    return idle
 
 
 def pack_options(project: Path) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from tests.bench import model
 from tests.bench.engine import STACK, Engine
 from tests.bench.growth import MEGABYTES, SIZES, Growth
 from tests.bench.made import made_application, made_posture, write_project
-from tests.bench.policies import pack_options
+from tests.bench.policies import idle_pack, pack_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,8 @@ MOST_UP = 300
 _PREVIEW = ("preview", "--stack", STACK)
 _UP = ("up", "--stack", STACK, "--yes", "--skip-preview")
 _GROWTH = "exponent ≤ 1.15"
+_QUICK = "preview of one that lets registrations begin"
+_UNDER_IDLE = "preview with idle policies"
 _BARE = """
 import json
 from pathlib import Path
@@ -58,6 +60,16 @@ for kind, name, body, after in json.loads(Path("entries.json").read_text()):
     own = f"{{kind}}/{{name}}"
     made[own] = consul.ConfigEntry(own, kind=kind, name=name, config_json=body, opts=opts)
 """
+_BEGIN = """
+import asyncio
+import pulumi
+
+async def begin():
+    await asyncio.sleep(0)
+
+pulumi.run(begin)
+"""
+"""What our program does at its end, see there."""
 
 
 def scale_growths() -> list[Growth]:
@@ -70,6 +82,7 @@ def scale_growths() -> list[Growth]:
         )
 
     preview, checked = (growth(1, what, goal=_GROWTH) for what in ("preview", "preview with policies"))
+    quick, idle = (growth(1, what, floor=True) for what in (_QUICK, _UNDER_IDLE))
     up = growth(1, "up")
     bare, bare_up = (growth(1, what, floor=True) for what in ("preview of a bare program", "up of a bare program"))
     return [
@@ -78,7 +91,9 @@ def scale_growths() -> list[Growth]:
         growth(0, "a matrix"),
         growth(0, "difference of two postures", goal=f"≤ 1 s, {_GROWTH}"),
         *(preview, bare, preview.over(bare, "preview ÷ bare program", "≤ 1.3")),
+        *(quick, preview.over(quick, "preview ÷ such a bare program")),
         *(checked, checked.over(preview, "preview with policies ÷ without", "≤ 1.3")),
+        *(idle, checked.over(idle, "preview with policies ÷ with idle ones")),
         *(up, bare_up, up.over(bare_up, "up ÷ bare program")),
         growth(0, "peak memory of the model", MEGABYTES),
         *(growth(2, what, MEGABYTES) for what in figures[SIZES[0]][2]),
@@ -92,10 +107,13 @@ def _measure(size: int) -> tuple[dict[str, float], dict[str, float]]:
         folder = Path(name)
         ours, bare = _ours(folder, application), _bare(folder, application)
         checked = (*_PREVIEW, *pack_options(ours.project))
+        quick = _bare(folder, application, "quick", _BEGIN)
         ways = {
             "preview": (ours, _PREVIEW),
             "preview of a bare program": (bare, _PREVIEW),
+            _QUICK: (quick, _PREVIEW),
             "preview with policies": (ours, checked),
+            _UNDER_IDLE: (ours, (*_PREVIEW, "--policy-pack", str(idle_pack(folder, ours.project)))),
         }
         with _consul(folder):
             memory = {f"peak memory of the {process}": most for process, most in ours.memory(*checked).items()}
@@ -130,12 +148,12 @@ def _ours(folder: Path, application: Application) -> Engine:
     return Engine.of(project)
 
 
-def _bare(folder: Path, application: Application) -> Engine:
+def _bare(folder: Path, application: Application, name: str = "bare", more: str = "") -> Engine:
     """The same entries as somebody would declare them who has only Pulumi."""
-    project = folder / "bare"
+    project = folder / name
     project.mkdir()
     (project / "Pulumi.yaml").write_text("name: bare\nruntime: {name: python, options: {virtualenv: .venv}}\n")
-    (project / "__main__.py").write_text(_BARE.format(address=consul_url(NETWORK)))
+    (project / "__main__.py").write_text(_BARE.format(address=consul_url(NETWORK)) + more)
     entries = compile_entries(application, made_posture(application, "reading"))
     text = json.dumps([(each.kind, each.name, each.json, _after(each)) for each in entries])
     (project / "entries.json").write_text(text)
