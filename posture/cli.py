@@ -23,6 +23,7 @@ from posture.commands.policy import policy
 from posture.commands.preview import preview
 from posture.commands.verify import verify
 from posture.errors import InputError, one_line
+from posture.garbage import collect_seldom
 from posture.local import tools
 from posture.local.mesh import MeshError
 from posture.local_stack import LocalStack, remove_stack
@@ -161,6 +162,7 @@ def main() -> None:
     """Run a command; every error is one line, and its exit code says whose it is."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file may be in no encoding
         sys.stdout.reconfigure(errors="backslashreplace")
+    collect_seldom()
     try:
         sys.exit(posture.main(standalone_mode=False))
     except (InputError, click.ClickException) as error:

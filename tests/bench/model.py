@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from posture.garbage import collect_seldom
 from posture.model.access import Access, Request
 from posture.model.application import load_application
 from posture.model.difference import compare
@@ -87,4 +88,5 @@ def _best(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
+    collect_seldom()  # as a command does
     print(json.dumps(_measure(int(sys.argv[1]))))  # noqa: T201 - the answer of this command
