@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
 from posture.errors import InputError
+from posture.model.yaml_reader import read_text
 from posture.program.file_backend import FileBackend
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Engine:
         if not self.own_backend:
             return []
         configuration = self.project / f"Pulumi.{self.stack}.yaml"
-        text = configuration.read_text()
+        text = read_text(configuration)
         if "\nencryptionsalt:" not in text:  # the engine asks whether the passphrase fits only where it finds a salt
             text += "".join(f"\nencryptionsalt: {salt}\n" for salt in self.backend.salts())
         copy = self.state / configuration.name
@@ -151,7 +152,7 @@ class Engine:
         """Take the salt that plain `pulumi` wrote out of `Pulumi.STACK.yaml`; its passphrase is about to go."""
         file = project / f"Pulumi.{stack}.yaml"
         salts = FileBackend(state, stack).salts()
-        lines = file.read_text().splitlines(keepends=True)
+        lines = read_text(file).splitlines(keepends=True)
         kept = [line for line in lines if line.removeprefix("encryptionsalt:").strip() not in salts]
         if kept != lines:
             file.write_text("".join(kept))
