@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalStack", "remove_stack"]
 
+_GATEWAY_PATIENCE = 5
+"""Seconds until a gateway that serves no page is taken for one that Consul has given up."""
+
 
 def remove_stack(project: Path, name: str) -> None:
     """End a stack's processes and remove its files and its state, even where its configuration is broken by now.
@@ -118,7 +121,12 @@ class LocalStack(Stack):
             raise MeshError(message, tuple(map(str, settled.wrong)))
         for destination in sorted({each.request.destination for each in settled.unmeasured}):
             report(f"{destination} could not be asked: its limits left no room for it")
-        wait_for_page(self.page, self.layout)
+        try:
+            wait_for_page(self.page, self.layout, timeout=_GATEWAY_PATIENCE)
+        except MeshError as error:
+            report(f"registering the gateway anew: {error}")
+            mesh.renew_gateway()
+            wait_for_page(self.page, self.layout)
         mesh.wait_drained()
 
     @contextmanager

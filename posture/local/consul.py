@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from posture.local.errors import MeshError
+from posture.local.supervisor import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posture.local.layout import Layout
     from posture.local.tokens import Secrets
 
-__all__ = ["DATACENTER", "NODE", "PORTS", "Consul", "consul_config", "forget_registrations", "is_enterprise"]
+__all__ = ["DATACENTER", "NODE", "PORTS", "Consul", "consul_config", "consul_program", "is_enterprise"]
 
 NODE = "local"
 DATACENTER = "local"
@@ -72,14 +72,15 @@ def consul_config(layout: Layout, secrets: Secrets) -> str:
     )
 
 
-def forget_registrations(layout: Layout) -> None:
-    """Have a Consul that is about to start know its services from us alone, not from its last run.
+def consul_program(consul: Path, layout: Layout) -> Program:
+    """How to run Consul's agent, so that it knows its services from us alone and not from its last run.
 
-    It would serve the proxies that it remembers before its ACLs are up, and give them up for good ("ACL system must
-    be bootstrapped", "data source in an irrecoverable state"; seen with Consul 1.22.7).
+    However it was started again, it would serve the proxies that it remembers before its ACLs are up, and give them up
+    for good ("ACL system must be bootstrapped", "data source in an irrecoverable state"; seen with Consul 1.22.7).
     """
-    for folder in ("services", "checks"):
-        shutil.rmtree(layout.consul_data / folder, ignore_errors=True)
+    data = layout.consul_data.name
+    script = f'rm -rf {data}/services {data}/checks && exec "$0" "$@"'
+    return Program(("sh", "-c", script, str(consul), "agent", "-config-file", "consul.json"), layout.state)
 
 
 class Consul:

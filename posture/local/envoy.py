@@ -1,7 +1,8 @@
 """Envoy's bootstraps: where each finds Consul, as whom, and where its admin API is.
 
 Consul makes them (`consul connect envoy -bootstrap`, some 40 ms each). The admin API is moved to a socket of our own:
-on a port, its `/config_dump` would show the bootstrap's token to every user of the machine.
+on a port, its `/config_dump` would show the bootstrap's token to every user of the machine. And an Envoy asks for a
+lost Consul more often.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 
     from posture.local.layout import Layout
 
-__all__ = ["DRAIN_SECONDS", "admin", "envoy_program", "is_draining", "is_live", "write_bootstraps"]
+__all__ = ["DRAIN_SECONDS", "admin", "envoy_program", "is_connected", "is_draining", "is_live", "write_bootstraps"]
 
 _AT_ONCE = 2
 DRAIN_SECONDS = 1
 """How long a connection may live on under rules that have been replaced. Envoy's default is 600: a connection that was
 idle meanwhile would have one more request answered by the old rules, ten minutes after they were tightened."""
+_RECONNECTING = {"base_interval": "0.25s", "max_interval": "1s"}
+"""How soon an Envoy asks again for a Consul that was gone. Envoy's default grows to 30 s, and until then the rules of
+before are in force."""
 
 
 def envoy_program(envoy: Path, layout: Layout, name: str, workers: int = 1) -> Program:
@@ -74,6 +78,12 @@ def is_live(layout: Layout, name: str) -> bool:
     """Whether an Envoy has its first configuration from Consul: its admin API's `/ready` says so."""
     answer = admin(layout, name, "/ready")
     return answer is not None and answer.status_code == httpx.codes.OK
+
+
+def is_connected(layout: Layout, name: str) -> bool:
+    """Whether an Envoy hears of changes: it has a stream to Consul. One that lost it enforces what it heard last."""
+    answer = admin(layout, name, "/stats?filter=^control_plane.connected_state$")
+    return answer is not None and answer.text.strip().endswith(": 1")
 
 
 def is_draining(layout: Layout, name: str) -> bool:
@@ -123,4 +133,7 @@ def _write(consul: Path, layout: Layout, name: str, who: list[str], token: str) 
     bootstrap = json.loads(done.stdout)
     socket = layout.admin_socket(name).relative_to(layout.state)
     bootstrap["admin"]["address"] = {"pipe": {"path": str(socket), "mode": 0o600}}
+    bootstrap["dynamic_resources"]["ads_config"]["grpc_services"]["envoy_grpc"]["retry_policy"] = {
+        "retry_back_off": _RECONNECTING
+    }
     write_private(layout.envoy / f"{name}.json", json.dumps(bootstrap))

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from posture.local.certificate import ensure_certificate
-from posture.local.consul import DATACENTER, NODE, Consul, consul_config, forget_registrations
-from posture.local.envoy import envoy_program, is_draining, is_live, write_bootstraps
+from posture.local.consul import DATACENTER, NODE, Consul, consul_config, consul_program
+from posture.local.envoy import envoy_program, is_connected, is_draining, is_live, write_bootstraps
 from posture.local.errors import MeshError
 from posture.local.instances import Instance, instances
 from posture.local.ports import check_ports
@@ -45,8 +45,8 @@ class MeshStatus:
 
     Args:
         consul_address: The URL of Consul's API, and of its UI below `/ui`.
-        healthy: Every process runs and every service instance passes Consul's checks. The gateway's listener is no
-            part of it: it needs config entries, which a mesh is started without.
+        healthy: Every process runs, every service instance passes Consul's checks, and every Envoy hears of changes.
+            The gateway's listener is no part of it: it needs config entries, which a mesh is started without.
         processes: Consul first, then the applications, then the Envoys.
     """
 
@@ -140,7 +140,7 @@ class Mesh:
             raise
 
     def wait_healthy(self, report: Callable[[str], None], timeout: float = 60) -> None:
-        """Wait until every service instance passes its checks and every sidecar has its configuration.
+        """Wait until every instance passes its checks, and every Envoy has its configuration and hears of changes.
 
         Args:
             report: Is told what is waited for.
@@ -170,6 +170,21 @@ class Mesh:
             lambda: "connections of before the change are still open",
         )
 
+    def renew_gateway(self) -> None:
+        """Register the gateway anew, so that Consul gathers all that its Envoy needs from the start.
+
+        Consul 1.22.7 loses the endpoints of a service behind a gateway for good when the `service-defaults` with its
+        protocol is deleted, though it comes back. The Envoy goes on meanwhile as it is.
+
+        Raises:
+            MeshError: Consul refused; in its words.
+        """
+        secrets = load_secrets(self._layout.secrets)
+        if secrets:
+            with self._consul() as consul:
+                consul.call("PUT", f"/agent/service/deregister/{self.gateway}")
+                register(consul, self._application, self._instances, self._layout, secrets)
+
     def stop(self) -> None:
         """End every process and return when they are gone; Consul's data, tokens and certificate stay."""
         self._supervisor.stop()
@@ -197,8 +212,6 @@ class Mesh:
     def _bring_up(self, secrets: Secrets, report: Callable[[str], None]) -> None:
         applications = [instance.name for instance in self._instances if instance.command]
         report(f"starting Consul and {len(applications)} services")
-        if _CONSUL not in self._running():
-            forget_registrations(self._layout)
         self._supervisor.start(_CONSUL, *applications)
         with self._consul() as consul:
             self._until(consul.ready, 30, lambda: "Consul has no leader yet", _CONSUL, *applications)
@@ -222,10 +235,8 @@ class Mesh:
 
     @cached_property
     def _programs(self) -> dict[str, Program]:
-        consul, envoy = self._tools["consul"], self._tools["envoy"]
-        programs = {
-            _CONSUL: Program((str(consul), "agent", "-config-file", "consul.json"), self._layout.state),
-        }
+        envoy = self._tools["envoy"]
+        programs = {_CONSUL: consul_program(self._tools["consul"], self._layout)}
         for each in self._instances:
             if each.command:
                 command = (sys.executable if each.command[0] == "python" else each.command[0], *each.command[1:])
@@ -243,9 +254,14 @@ class Mesh:
         return Consul(self.consul_address, secrets.management if secrets else "")
 
     def _unhealthy(self, consul: Consul) -> list[str]:
-        """Members that Consul calls unhealthy, or whose Envoy is new and waits for its configuration."""
+        """Members that Consul calls unhealthy, or whose Envoy waits for its first configuration or for Consul."""
         critical = unhealthy(consul, self._instances)
-        return critical or [each.name for each in self._instances if not is_live(self._layout, each.name)]
+        names = [each.name for each in self._instances]
+        return critical or [
+            name
+            for name in (*names, self.gateway)
+            if not is_connected(self._layout, name) or (name in names and not is_live(self._layout, name))
+        ]
 
     def _running(self) -> set[str]:
         return {process.name for process in self._supervisor.statuses() if process.state == "running"}

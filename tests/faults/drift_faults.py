@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from posture.local.envoy import admin
+from posture.local.errors import MeshError
+from tests.conftest import eventually
 from tests.faults.fault import Fault, Struck
 
 if TYPE_CHECKING:
@@ -39,12 +43,36 @@ def entry_edited(subject: Subject, random: Random) -> Struck:
 
 
 def entry_deleted(subject: Subject, random: Random) -> Struck:
-    ours = [f"{each['Kind']}/{each.get('Name', 'mesh')}" for each in subject.entries()]
-    name = random.choice(ours)
-    with subject.consul() as consul:
-        consul.call("DELETE", f"/config/{name}")
+    name = _delete_one(subject, random)
     assert "is missing" in _row(_preview(subject), name)
     return Struck(random.choice([subject.others(random), subject.posture]))
+
+
+def protocol_deleted(subject: Subject, random: Random) -> Struck:
+    name = "service-defaults/productpage"
+    with subject.consul() as consul:
+        consul.call("DELETE", f"/config/{name}")
+    eventually(lambda: not _has_endpoints(subject, "productpage"), "the gateway keeps a page of no protocol", 20)
+    assert "is missing" in _row(_preview(subject), name)
+    return Struck(random.choice([subject.others(random), subject.posture]))
+
+
+def _has_endpoints(subject: Subject, service: str) -> bool:
+    """Whether the gateway's Envoy has anywhere to send a request for a service."""
+    found = admin(subject.stack.layout, subject.mesh.gateway, "/clusters")
+    return found is not None and any(line.startswith(f"{service}.") for line in found.text.splitlines())
+
+
+def _delete_one(subject: Subject, random: Random) -> str:
+    """Delete an entry of ours that Consul lets go: not one whose protocol the rules of others need."""
+    ours = [f"{each['Kind']}/{each.get('Name', 'mesh')}" for each in subject.entries()]
+    random.shuffle(ours)
+    with subject.consul() as consul:
+        for name in ours:
+            with suppress(MeshError):
+                consul.call("DELETE", f"/config/{name}")
+                return name
+    raise AssertionError("Consul lets none of our entries go")
 
 
 def entry_added(subject: Subject, random: Random) -> Struck:
@@ -78,6 +106,11 @@ DRIFT_FAULTS = (
         entry_edited,
     ),
     Fault("entry-deleted", "a random entry of ours is deleted in Consul; `posture preview` tells so", entry_deleted),
+    Fault(
+        "protocol-deleted",
+        "the protocol of the service behind the gateway is deleted in Consul, which then forgets its endpoints",
+        protocol_deleted,
+    ),
     Fault(
         "entry-added",
         "an entry that isn't ours is put beside them; `preview` and `up` name it, and it stays",

@@ -45,6 +45,7 @@ def consul_killed(subject: Subject, random: Random) -> Struck:
         running.end(0, FAILED)
     assert subject.process("consul").state == "dead"
     assert "consul" in subject.project.posture("status", "--stack", subject.name, check=FAILED).stdout
+    time.sleep(random.uniform(0, 10))  # an Envoy asks for a lost Consul less and less often
     return Struck(random.choice([towards, subject.posture]))
 
 
@@ -54,12 +55,25 @@ def consul_restarted(subject: Subject, random: Random) -> Struck:
     running = subject.up(towards)
     running.engine()
     time.sleep(random.uniform(0, subject.engine_seconds))
+    _restart(subject, consul, random)
+    running.end(0, FAILED)
+    return Struck(random.choice([towards, subject.posture]))
+
+
+def consul_and_gateway_restarted(subject: Subject, random: Random) -> Struck:
+    _restart(subject, psutil.Process(subject.pid("consul")), random)
+    gateway = f"{subject.mesh.gateway}-envoy"
+    psutil.Process(subject.pid(gateway)).kill()
+    Supervisor(subject.state, {}).start(gateway)
+    subject.project.posture("status", "--stack", subject.name, check=FAILED)
+    return Struck(random.choice([subject.others(random), subject.posture]))
+
+
+def _restart(subject: Subject, consul: psutil.Process, random: Random) -> None:
     consul.kill()
     psutil.wait_procs([consul], timeout=10)
     time.sleep(random.uniform(0, 1))
     Supervisor(subject.state, {}).start("consul")
-    running.end(0, FAILED)
-    return Struck(random.choice([towards, subject.posture]))
 
 
 def consul_forgets(subject: Subject, random: Random) -> Struck:
@@ -147,6 +161,11 @@ def machine_off_and_a_port_taken(subject: Subject, random: Random) -> Struck:
 PROCESS_FAULTS = (
     Fault("consul-killed", "Consul gets SIGKILL at a random moment of a `posture up`", consul_killed),
     Fault("consul-restarted", "the same, and Consul is started again at once, behind its back", consul_restarted),
+    Fault(
+        "consul-and-gateway-restarted",
+        "Consul and the gateway's Envoy get SIGKILL and are started again, behind its back",
+        consul_and_gateway_restarted,
+    ),
     Fault("consul-forgets", "Consul gets SIGKILL and its data are deleted", consul_forgets),
     Fault("envoy-killed-at-rest", "a random Envoy gets SIGKILL, with nothing going on", envoy_killed_at_rest),
     Fault(
