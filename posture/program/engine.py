@@ -189,6 +189,9 @@ class Engine:
             errors = [line.removeprefix("error: ").strip() for line in errors if line.startswith("error: ")]
             raise EngineError("; ".join(errors) or f"pulumi {arguments[0]} ended with status {status}")
         so_far = so_far or f"stack '{self.stack}' may be changed in part"
+        if status < 0:
+            print(flush=True)  # noqa: T201 - it was ended in the middle of a line
+            raise EngineError(f"the engine was ended by {signal.Signals(-status).name}: {so_far}; run this again")
         raise EngineError(f"{so_far}; mend what is said above, then run this again")
 
 

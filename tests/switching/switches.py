@@ -30,9 +30,10 @@ BEFORE, AFTER = 0.7, 1.5  # seconds
 
 @dataclass
 class Outcome:
-    """What was seen: how many requests, which answers were wrong, how long after the last write the last cell changed.
+    """What was seen: how many requests, how many cells changed, which answers were wrong, how long it took to settle.
 
-    ``settled`` has seconds for each cell that changes; as it is asked several times a second, it is an upper bound.
+    ``settled`` has seconds after the last write, for each caller and instance between which something changes: when
+    that was asked for which was the first to be answered by the new posture, as all was from then on.
     """
 
     requests: int = 0
@@ -109,6 +110,7 @@ class Switching:
         found = Outcome()
         gateway = self.application.gateway.name
         ends = _End(gateway, before), _End(gateway, after)
+        changing: dict[tuple[str, ...], list[tuple[float, bool]]] = {}
         for asker in everybody:
             for cell, answers in asker.answers.items():
                 found.requests += len(answers)
@@ -117,9 +119,10 @@ class Switching:
                 if trouble:
                     found.wrong.append(f"{name}: {cell}: {trouble}")
                 elif then != now:
-                    first = next(answer for answer in answers if answer.let_in == now)
                     found.changed += 1
-                    found.settled.append(max(0.0, first.begun - self.motion.last_write))
+                    seen = changing.setdefault((cell.source, cell.destination, cell.instance, cell.tls), [])
+                    seen += [(answer.begun, answer.let_in == now) for answer in answers]
+        found.settled = [max(0.0, _agreed(seen) - self.motion.last_write) for seen in changing.values()]
         return found
 
 
@@ -142,6 +145,12 @@ class _End:
         page = self._access.enter(Arrival(self._gateway, "GET", cell.path), "productpage").allowed
         call = Request("productpage", cell.destination, "GET", f"/{cell.destination}/0")
         return page and (cell.destination == "productpage" or self._access.decide(call).allowed)
+
+
+def _agreed(seen: list[tuple[float, bool]]) -> float:
+    """When that was asked for which was answered by the new posture first, as all was from then on."""
+    last_old = max(begun for begun, is_new in seen if not is_new)
+    return min(begun for begun, is_new in seen if is_new and begun > last_old)
 
 
 def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:

@@ -29,9 +29,10 @@ INTRO = """\
 Every cell of the matrix is asked all the time, by clients of TLS 1.2 and 1.3 over connections that they keep, and the
 page by a visitor, while `posture up` moves the mesh. An answer is wrong if it lets in what neither posture allows,
 refuses what both allow (a 5xx does), or changes more than once. *Slowly*: each write is held back up to 0.8 s, so that
-every moment in between lasts. The time to settle is from the last write to the first new answer, for each cell that
-changes; as a cell is asked a few times a second, it is an upper bound. A request that is under way for longer than the
-drain of its connection may be cut off ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)), and isn't counted.
+every moment in between lasts. The time to settle is from the last write to the first question from which on an instance
+answers a caller by the new posture only, an upper bound: ten are asked each second. A request that is under way for
+longer than the drain of its connection may be cut off ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)), and isn't
+counted.
 """
 
 

@@ -1,0 +1,35 @@
+"""What is said when the engine does not come to its end; a script stands for it, as it ends at will."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from posture.program.engine import Engine, EngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATH = {"PATH": "/usr/bin:/bin"}
+
+
+def engine(folder: Path, script: str) -> Engine:
+    program = folder / "pulumi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    return Engine(program, folder, "dev", folder, PATH, own_backend=False)
+
+
+def test_an_engine_that_is_killed_in_the_middle_of_a_line_is_named_on_a_line_of_its_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(EngineError, match=r"ended by SIGKILL: stack 'dev' may be changed in part; run this again"):
+        engine(tmp_path, "printf '@ updating....'; kill -KILL $$").up()
+    assert capfd.readouterr().out == "@ updating....\n"
+
+
+def test_an_engine_that_fails_has_said_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(EngineError, match=r"^stack 'dev' may be changed in part; mend what is said above"):
+        engine(tmp_path, "echo 'error: refused' >&2; exit 255").up()
+    assert capfd.readouterr() == ("", "error: refused\n")
