@@ -112,8 +112,9 @@ class Switching:
         ends = _End(gateway, before), _End(gateway, after)
         changing: dict[tuple[str, ...], list[tuple[float, bool]]] = {}
         for asker in everybody:
-            for cell, answers in asker.answers.items():
-                found.requests += len(answers)
+            for cell, given in asker.answers.items():
+                found.requests += len(given)
+                answers = [answer for answer in given if not _cut_off(answer)]
                 then, now = (end.allows(cell) for end in ends)
                 trouble = _wrong(answers, then=then, now=now)
                 if trouble:
@@ -157,7 +158,7 @@ def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
     """What is wrong with a cell's answers, in their order; empty if nothing is."""
     if not answers:
         return "was never asked"
-    odd = [each for each in answers if (each.let_in not in {then, now} or each.words[0] == "5") and not _cut_off(each)]
+    odd = [each for each in answers if each.let_in not in {then, now} or each.words[0] == "5"]
     if odd:
         return f"{odd[0].words}, after {odd[0].took:.2f} s, one of {len(odd)} of {len(answers)}"
     turns = sum(one.let_in != other.let_in for one, other in pairwise(answers))
