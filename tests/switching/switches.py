@@ -169,5 +169,4 @@ def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
 
 def _cut_off(answer: Answer) -> bool:
     """Whether it was under way for much of the time after which its connection, being drained, is ended (ADR 6)."""
-    is_whole = answer.words.startswith(("2", "4")) and (answer.let_in or answer.words.strip() != "200")
-    return not is_whole and answer.took > DRAIN_SECONDS / 4
+    return not answer.words.startswith(("2", "4")) and answer.took > DRAIN_SECONDS / 2
