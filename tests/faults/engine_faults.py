@@ -43,7 +43,7 @@ def engine_killed_mid_write(subject: Subject, random: Random) -> Struck:
         running = subject.up(towards)
         running.until_said("ConfigEntry", "updating")
         running.engine().kill()
-    assert "ended by SIGKILL: stack 'faults' may be changed in part" in running.error(FAILED)
+    assert f"ended by SIGKILL: stack '{subject.name}' may be changed in part" in running.error(FAILED)
     return Struck(_either(subject, random, towards))
 
 

@@ -45,7 +45,7 @@ def consul_killed(subject: Subject, random: Random) -> Struck:
         running.end(0, FAILED)
     assert subject.process("consul").state == "dead"
     assert "consul" in subject.project.posture("status", "--stack", subject.name, check=FAILED).stdout
-    time.sleep(random.uniform(0, 10))  # an Envoy asks for a lost Consul less and less often
+    time.sleep(random.uniform(0, 10))  # an absence of any length: by default an Envoy asks less and less often
     return Struck(random.choice([towards, subject.posture]))
 
 
