@@ -84,6 +84,11 @@ class StandIn:
         if not self._work.cancelled():
             self._work.result()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it watches; False as soon as an error of its own has ended it."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         self._loop.run_until_complete(asyncio.wait([self._work]))
 

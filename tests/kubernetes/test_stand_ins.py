@@ -162,15 +162,12 @@ def test_without_a_node_a_deployment_is_not_available(inside: Namespace) -> None
 
 
 def test_an_error_of_a_stand_in_is_not_swallowed(control_plane: ControlPlane, inside: Namespace) -> None:
-    seen = []
-
-    def react(found: Object) -> Iterator[Write]:
-        seen.append(found["metadata"]["name"])
+    def react(_: Object) -> Iterator[Write]:
         raise RuntimeError("no such thing")
         yield
 
     stand_in = StandIn(control_plane, "stand-in:test", {Resource("/api/v1", "configmaps"): react})
     inside("create", "configmap", "one")
     with pytest.raises(ExceptionGroup) as told, stand_in:
-        eventually(lambda: seen)
+        eventually(lambda: not stand_in.is_at_work)
     assert told.group_contains(RuntimeError, match="no such thing")
