@@ -77,7 +77,7 @@ def chart_values(settings: Settings, namespace: str) -> Values:
             "k8sAllowNamespaces": [namespace],
             "replicas": 2 if production else 1,
             "cni": {"enabled": settings.consul_cni},
-            # No `envoyExtraArgs: --drain-time-s 1` as on one machine (ADR 6): consul-dataplane always gives Envoy
+            # No `envoyExtraArgs: --drain-time-s` as on one machine (ADR 6): consul-dataplane always gives Envoy
             # one of 30 s, and Envoy does not start with two.
             # Limits by rate are counted by each worker.
             "sidecarProxy": {"concurrency": settings.envoy_workers, "resources": _resources("100m", "128Mi")},

@@ -32,12 +32,14 @@ BEFORE, AFTER = 0.7, 1.5  # seconds
 class Outcome:
     """What was seen: how many requests, how many cells changed, which answers were wrong, how long it took to settle.
 
+    ``cut_off`` counts requests that failed after so long that the end of a drain may have met them (ADR 6).
     ``settled`` has seconds after the last write, for each caller and instance between which something changes: when
     that was asked for which was the first to be answered by the new posture, as all was from then on.
     """
 
     requests: int = 0
     changed: int = 0
+    cut_off: int = 0
     wrong: list[str] = field(default_factory=list)
     settled: list[float] = field(default_factory=list)
 
@@ -45,6 +47,7 @@ class Outcome:
         """Count what was seen in another switch as well."""
         self.requests += other.requests
         self.changed += other.changed
+        self.cut_off += other.cut_off
         self.wrong += other.wrong
         self.settled += other.settled
 
@@ -115,6 +118,7 @@ class Switching:
             for cell, given in asker.answers.items():
                 found.requests += len(given)
                 answers = [answer for answer in given if not _cut_off(answer)]
+                found.cut_off += len(given) - len(answers)
                 then, now = (end.allows(cell) for end in ends)
                 trouble = _wrong(answers, then=then, now=now)
                 if trouble:

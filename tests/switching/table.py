@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["switch_section"]
 
 MADE, AT_ONCE = 20, (0.0, 0.0)
-HEAD = ("what", "switches", "requests", "wrong answers", "time to settle, p50", "p99")
+HEAD = ("what", "switches", "requests", "wrong answers", "cut off", "time to settle, p50", "p99")
 INTRO = """\
 ## Switches under traffic
 
@@ -30,9 +30,9 @@ Every cell of the matrix is asked all the time, by clients of TLS 1.2 and 1.3 ov
 page by a visitor, while `posture up` moves the mesh. An answer is wrong if it lets in what neither posture allows,
 refuses what both allow (a 5xx does), or changes more than once. *Slowly*: each write is held back up to 0.8 s, so that
 every moment in between lasts. The time to settle is from the last write to the first question from which on an instance
-answers a caller by the new posture only, an upper bound: ten are asked each second. A request that is under way for
-longer than the drain of its connection may be cut off ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)), and isn't
-counted.
+answers a caller by the new posture only, an upper bound: ten are asked each second. *Cut off* are requests that failed
+after more than half the time for which a connection is drained: what takes so long may meet the end of the drain
+([ADR 6](adr/0006-a-connection-outlives-its-rules.md)).
 """
 
 
@@ -66,4 +66,4 @@ def _row(what: str, switches: int, outcome: Outcome, *, settled: bool = False, w
     times = [f"{figures[at]:.2f} s" for at in (49, 98)] if figures else ["", ""]
     as_wanted = bool(outcome.wrong) is wanted
     wrong = f"{len(outcome.wrong)}" if as_wanted else f"❌ {len(outcome.wrong)}: {'; '.join(outcome.wrong[:3])}"
-    return (what, str(switches), f"{outcome.requests:,}", wrong, *times)
+    return (what, str(switches), f"{outcome.requests:,}", wrong, str(outcome.cut_off), *times)
