@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["DRAIN_SECONDS", "admin", "envoy_program", "is_connected", "is_draining", "is_live", "write_bootstraps"]
 
 _AT_ONCE = 2
-DRAIN_SECONDS = 2
+DRAIN_SECONDS = 1
 """How long a connection may live on under rules that have been replaced. Envoy's default is 600: a connection that was
-idle meanwhile would have one more request answered by the old rules, ten minutes after they were tightened. The shorter
-it is, the more requests are cut off by its end (ADR 6)."""
+idle meanwhile would have one more request answered by the old rules, ten minutes after they were tightened. The longer
+it is, the fewer requests are cut off by its end (ADR 6)."""
 _RECONNECTING = {"base_interval": "0.25s", "max_interval": "1s"}
 """How soon an Envoy asks again for a Consul that was gone. Envoy's default grows to 30 s, and until then the rules of
 before are in force."""

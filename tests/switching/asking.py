@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -50,6 +51,11 @@ class Answer(NamedTuple):
     took: float
     let_in: bool
     words: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is an error, and no refusal."""
+        return not self.words.startswith(("2", "4"))
 
 
 @dataclass
@@ -128,4 +134,6 @@ class Visitor:
                 text, words = "", f"{type(error).__name__}: {error}"
             connection.close()
             for to, cell in cells.items():
-                self.answers[cell].append(Answer(begun, time.time() - begun, SHOWN[to] in text, words))
+                inner = re.search(rf"{to} answered \d+", text)  # the page says so in the place of the part
+                said = inner[0].removeprefix(f"{to} answered ") if inner else words
+                self.answers[cell].append(Answer(begun, time.time() - begun, SHOWN[to] in text, said))

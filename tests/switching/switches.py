@@ -6,14 +6,14 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
-from posture.local.envoy import DRAIN_SECONDS
 from posture.model.access import Access, Arrival, Request
 from posture.model.entries import Entry, Kind, compile_entries
 from posture.model.matrix import rule_samples, samples
 from posture.model.posture import load_posture
+from posture.verify.places import count
 from tests.switching.asking import VISITOR, Answer, Asker, Cell, Visitor, askers
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Switching"]
 
 BEFORE, AFTER = 0.7, 1.5  # seconds
+ENDED_UNDER_A_REQUEST = r"^cluster\..*\.consul\.upstream_cx_destroy_remote_with_active_rq$"
+"""An Envoy's counters of connections to other members that these have closed before they had answered."""
 
 
 @dataclass
 class Outcome:
     """What was seen: how many requests, how many cells changed, which answers were wrong, how long it took to settle.
 
-    ``cut_off`` counts requests that failed after so long that the end of a drain may have met them (ADR 6).
+    ``cut_off`` counts the page loads that the end of a drain has met, by what Envoys count themselves (ADR 6).
     ``settled`` has seconds after the last write, for each caller and instance between which something changes: when
     that was asked for which was the first to be answered by the new posture, as all was from then on.
     """
@@ -90,6 +92,7 @@ class Switching:
             *askers(self.target, sorted(self.application.sources), sorted(wanted)),
             Visitor(self.target.entrance_context(), self.target.entrance().port),
         ]
+        ended = self._ended_under_a_request()
         stop = threading.Event()
         threads = [threading.Thread(target=asker.run, args=(stop,), daemon=True) for asker in everybody]
         for thread in threads:
@@ -102,23 +105,36 @@ class Switching:
             stop.set()
             for thread in threads:
                 thread.join()
-        return self._judge(everybody, before, after, f"{old} → {new}")
+        ended = self._ended_under_a_request() - ended
+        return self._judge(everybody, before, after, ended, f"{old} → {new}")
+
+    def _ended_under_a_request(self) -> int:
+        return sum(count(self.target, name, ENDED_UNDER_A_REQUEST) or 0 for name in self.target.proxies())
 
     def _compiled(self, name: str) -> tuple[Entry, ...]:
         return compile_entries(self.application, load_posture(self.project.folder / "stacks", name, self.application))
 
     def _judge(
-        self, everybody: list[Asker | Visitor], before: tuple[Entry, ...], after: tuple[Entry, ...], name: str
+        self,
+        everybody: list[Asker | Visitor],
+        before: tuple[Entry, ...],
+        after: tuple[Entry, ...],
+        ended: int,
+        name: str,
     ) -> Outcome:
-        found = Outcome()
+        pages = [
+            answer for asker in everybody if isinstance(asker, Visitor) for answer in chain(*asker.answers.values())
+        ]
+        failed = {answer.begun for answer in pages if answer.failed}
+        cut_off = failed if len(failed) <= ended else set()
+        found = Outcome(cut_off=len(cut_off))
         gateway = self.application.gateway.name
         ends = _End(gateway, before), _End(gateway, after)
         changing: dict[tuple[str, ...], list[tuple[float, bool]]] = {}
         for asker in everybody:
             for cell, given in asker.answers.items():
                 found.requests += len(given)
-                answers = [answer for answer in given if not _cut_off(answer)]
-                found.cut_off += len(given) - len(answers)
+                answers = [answer for answer in given if not (answer.failed and answer.begun in cut_off)]
                 then, now = (end.allows(cell) for end in ends)
                 trouble = _wrong(answers, then=then, now=now)
                 if trouble:
@@ -169,8 +185,3 @@ def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
     if turns != (then != now) or answers[-1].let_in != now:
         return f"turned {turns} times: {' '.join('+' if answer.let_in else '-' for answer in answers)}"
     return ""
-
-
-def _cut_off(answer: Answer) -> bool:
-    """Whether it was under way for much of the time after which its connection, being drained, is ended (ADR 6)."""
-    return not answer.words.startswith(("2", "4")) and answer.took > DRAIN_SECONDS / 2

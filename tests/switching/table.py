@@ -30,9 +30,9 @@ Every cell of the matrix is asked all the time, by clients of TLS 1.2 and 1.3 ov
 page by a visitor, while `posture up` moves the mesh. An answer is wrong if it lets in what neither posture allows,
 refuses what both allow (a 5xx does), or changes more than once. *Slowly*: each write is held back up to 0.8 s, so that
 every moment in between lasts. The time to settle is from the last write to the first question from which on an instance
-answers a caller by the new posture only, an upper bound: ten are asked each second. *Cut off* are requests that failed
-after more than half the time for which a connection is drained: what takes so long may meet the end of the drain
-([ADR 6](adr/0006-a-connection-outlives-its-rules.md)).
+answers a caller by the new posture only, an upper bound: ten are asked each second. *Cut off* are page loads
+that the end of a drain met ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)): they failed, and the callers' Envoys
+have counted as many connections that were ended under a request.
 """
 
 
