@@ -134,6 +134,10 @@ class Visitor:
                 text, words = "", f"{type(error).__name__}: {error}"
             connection.close()
             for to, cell in cells.items():
-                inner = re.search(rf"{to} answered \d+", text)  # the page says so in the place of the part
-                said = inner[0].removeprefix(f"{to} answered ") if inner else words
+                inner = re.search(rf"{to} answered (\d+)", text)  # the page says so in the place of the part
+                said = inner[1] if inner else words
                 self.answers[cell].append(Answer(begun, time.time() - begun, SHOWN[to] in text, said))
+
+    def failed(self) -> set[float]:
+        """When those pages were asked for that failed, or a part of which did."""
+        return {answer.begun for given in self.answers.values() for answer in given if answer.failed}

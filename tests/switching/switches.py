@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from posture.model.access import Access, Arrival, Request
@@ -88,9 +88,10 @@ class Switching:
             *rule_samples(Access(before), self.application),
             *rule_samples(Access(after), self.application),
         }
+        visitor = Visitor(self.target.entrance_context(), self.target.entrance().port)
         everybody: list[Asker | Visitor] = [
             *askers(self.target, sorted(self.application.sources), sorted(wanted)),
-            Visitor(self.target.entrance_context(), self.target.entrance().port),
+            visitor,
         ]
         ended = self._ended_under_a_request()
         stop = threading.Event()
@@ -106,7 +107,9 @@ class Switching:
             for thread in threads:
                 thread.join()
         ended = self._ended_under_a_request() - ended
-        return self._judge(everybody, before, after, ended, f"{old} → {new}")
+        failed = visitor.failed()
+        cut_off = failed if len(failed) <= ended else set()
+        return self._judge(everybody, before, after, cut_off, f"{old} → {new}")
 
     def _ended_under_a_request(self) -> int:
         return sum(count(self.target, name, ENDED_UNDER_A_REQUEST) or 0 for name in self.target.proxies())
@@ -119,14 +122,9 @@ class Switching:
         everybody: list[Asker | Visitor],
         before: tuple[Entry, ...],
         after: tuple[Entry, ...],
-        ended: int,
+        cut_off: set[float],
         name: str,
     ) -> Outcome:
-        pages = [
-            answer for asker in everybody if isinstance(asker, Visitor) for answer in chain(*asker.answers.values())
-        ]
-        failed = {answer.begun for answer in pages if answer.failed}
-        cut_off = failed if len(failed) <= ended else set()
         found = Outcome(cut_off=len(cut_off))
         gateway = self.application.gateway.name
         ends = _End(gateway, before), _End(gateway, after)
