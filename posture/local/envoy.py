@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from posture.local.layout import Layout
 
-__all__ = ["DRAIN_SECONDS", "admin", "envoy_program", "is_connected", "is_draining", "is_live", "write_bootstraps"]
+__all__ = ["admin", "envoy_program", "is_connected", "is_draining", "is_live", "write_bootstraps"]
 
 _AT_ONCE = 2
 DRAIN_SECONDS = 1

@@ -142,6 +142,8 @@ class Mesh:
     def wait_healthy(self, report: Callable[[str], None], timeout: float = 60) -> None:
         """Wait until every instance passes its checks, and every Envoy has its configuration and hears of changes.
 
+        A Consul that was restarted behind our back since `start` knows nobody any more: it is told of all again.
+
         Args:
             report: Is told what is waited for.
             timeout: How long at most, in seconds.
@@ -151,11 +153,14 @@ class Mesh:
         """
         report(f"waiting for {len(self._instances)} members to be healthy")
         with self._consul() as consul:
-            self._until(
-                lambda: not self._unhealthy(consul),
-                timeout,
-                lambda: f"not healthy: {', '.join(self._unhealthy(consul))}",
-            )
+
+            def healthy() -> bool:
+                if not self._unhealthy(consul):
+                    return True
+                self._register(consul)
+                return False
+
+            self._until(healthy, timeout, lambda: f"not healthy: {', '.join(self._unhealthy(consul))}")
 
     def wait_drained(self, timeout: float = 30) -> None:
         """Wait until no Envoy has a connection left that was opened under earlier rules.
@@ -179,11 +184,9 @@ class Mesh:
         Raises:
             MeshError: Consul refused; in its words.
         """
-        secrets = load_secrets(self._layout.secrets)
-        if secrets:
-            with self._consul() as consul:
-                consul.call("PUT", f"/agent/service/deregister/{self.gateway}")
-                register(consul, self._application, self._instances, self._layout, secrets)
+        with self._consul() as consul:
+            consul.call("PUT", f"/agent/service/deregister/{self.gateway}")
+            self._register(consul)
 
     def stop(self) -> None:
         """End every process and return when they are gone; Consul's data, tokens and certificate stay."""
@@ -218,7 +221,7 @@ class Mesh:
             report("registering the members of the mesh")
             grant(consul, self._application, secrets, NODE, DATACENTER)
             consul.call("PUT", "/agent/token/agent", {"Token": secrets.agent})
-            register(consul, self._application, self._instances, self._layout, secrets)
+            self._register(consul)
         down = self._programs.keys() - self._running()
         sidecars = {each.name: secrets.services[each.service] for each in self._instances}
         gateways = {self._application.gateway.name: secrets.services[self._application.gateway.name]}
@@ -252,6 +255,11 @@ class Mesh:
     def _consul(self) -> Consul:
         secrets = load_secrets(self._layout.secrets)
         return Consul(self.consul_address, secrets.management if secrets else "")
+
+    def _register(self, consul: Consul) -> None:
+        secrets = load_secrets(self._layout.secrets)
+        if secrets:
+            register(consul, self._application, self._instances, self._layout, secrets)
 
     def _unhealthy(self, consul: Consul) -> list[str]:
         """Members that Consul calls unhealthy, or whose Envoy waits for its first configuration or for Consul."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from posture.local.instances import SIDECAR_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from posture.local.consul import Consul
     from posture.local.instances import Instance
@@ -54,18 +54,21 @@ def unhealthy(consul: Consul, instances: Iterable[Instance]) -> list[str]:
     """The members that Consul would not send a request to, or whose sidecar has no configuration yet.
 
     After a restart the catalog still has the checks of the time before, and the agent's own have yet to reach it,
-    so both are asked.
+    so both must have them.
     """
-    checks = [*consul.call("GET", "/health/state/any"), *consul.call("GET", "/agent/checks").values()]
-    passing: dict[str, bool] = {}
-    for check in checks:
-        name = check["ServiceID"]
-        passing[name] = passing.get(name, True) and check["Status"] == "passing"
+    catalog, agent = consul.call("GET", "/health/state/any"), consul.call("GET", "/agent/checks").values()
+    passing = _passing(catalog) & _passing(agent)
     return [
         instance.name
         for instance in instances
-        if not passing.get(instance.sidecar, False) or not passing.get(instance.name, instance.port is None)
+        if instance.sidecar not in passing or (instance.port is not None and instance.name not in passing)
     ]
+
+
+def _passing(checks: Collection[Body]) -> set[str]:
+    """The ids of services all of whose checks pass; those that have none are not among them."""
+    failing = {check["ServiceID"] for check in checks if check["Status"] != "passing"}
+    return {check["ServiceID"] for check in checks} - failing
 
 
 def _instance_body(instance: Instance) -> Body:

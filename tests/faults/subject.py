@@ -46,10 +46,12 @@ POSTURES = ("deny-all", "layered-allow", "baseline")
 BIN = Path(sys.executable).parent
 SETTLING = 5.0
 """Seconds that the last change is given to reach every Envoy when the matrix is asked."""
+SLOW = 15.0
+"""Seconds after which a healing command is shown with the times of its steps."""
 
 
 class Running:
-    """A command that runs; what it says is read as it comes, and none of it may ever be a traceback."""
+    """A command that runs; what it says is read as it comes, with the time, and none of it may ever be a traceback."""
 
     def __init__(self, project: Project, variables: Mapping[str, str], *command: str) -> None:
         self.process = subprocess.Popen(
@@ -62,16 +64,24 @@ class Running:
             text=True,
         )
         self.lines: list[str] = []
+        self._begun = time.monotonic()
+        self._times: list[float] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
+            self._times.append(time.monotonic() - self._begun)
             self.lines.append(line)
 
     @property
     def said(self) -> str:
         return "".join(self.lines)
+
+    @property
+    def timed(self) -> str:
+        """What it has said, each line after the seconds since it was started."""
+        return "".join(f"{seconds:6.1f} {line}" for seconds, line in zip(self._times, self.lines, strict=False))
 
     def until_said(self, *words: str) -> None:
         """Wait for a line that has all these words."""
@@ -226,6 +236,8 @@ class Subject:
         self.engine_seconds = time.monotonic() - engine_begun
         running.end(0)
         self.up_seconds = time.monotonic() - begun
+        if self.up_seconds > SLOW:
+            print(f"took {self.up_seconds:.1f} s to {posture}:\n{running.timed}", file=sys.stderr)  # noqa: T201 - for who reads on
         self.posture = posture
         return self.up_seconds
 

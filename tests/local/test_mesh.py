@@ -129,6 +129,18 @@ def test_a_killed_consul_is_healed_by_a_start(mesh: Mesh) -> None:
     assert mesh.status().healthy
 
 
+def test_a_consul_started_again_behind_our_back_is_told_of_all_members(mesh: Mesh) -> None:
+    kill(mesh, "consul")
+    mesh._supervisor.start("consul")
+    with mesh._consul() as consul:
+        eventually(consul.ready)
+        assert set(consul.call("GET", "/agent/services")) == set()
+        assert not mesh.status().healthy
+        mesh.wait_healthy(print, timeout=20)
+        assert {"details-v1", "fortio", "gateway"} <= set(consul.call("GET", "/agent/services"))
+    assert mesh.status().healthy
+
+
 def test_a_killed_supervisor_takes_its_children_along_and_a_start_brings_all_back(mesh: Mesh) -> None:
     before = pids(mesh)
     supervisord = int((mesh._layout.state / "supervisord.pid").read_text())
