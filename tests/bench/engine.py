@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -61,27 +63,39 @@ class Engine:
     def run(self, *arguments: str) -> float:
         """Seconds; its own words end this benchmark if it fails."""
         started = time.perf_counter()
-        process = self._start(arguments)
-        process.wait()
+        with self._started(arguments) as process:
+            process.wait()
         taken = time.perf_counter() - started
         self._check(process)
         return taken
 
     def memory(self, *arguments: str) -> dict[str, float]:
         """The most megabytes that each of its processes has had resident, as Linux keeps them."""
-        process = self._start(arguments)
         most: dict[str, float] = {}
-        while process.poll() is None:
-            for name, peak in _peaks(process.pid):
-                most[name] = max(most.get(name, 0), peak)
-            time.sleep(0.05)
+        with self._started(arguments) as process:
+            while process.poll() is None:
+                for name, peak in _peaks(process.pid):
+                    most[name] = max(most.get(name, 0), peak)
+                time.sleep(0.05)
         self._check(process)
         return most
 
-    def _start(self, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _started(self, arguments: tuple[str, ...]) -> Iterator[subprocess.Popen[bytes]]:
+        """An engine that ends with the block, even where that is interrupted and the engine wasn't."""
         command = ["pulumi", *arguments, "--non-interactive"]
-        with (self.project / "output").open("w") as output:
-            return subprocess.Popen(command, cwd=self.project, env=dict(self.variables), stdout=output, stderr=output)
+        with (
+            (self.project / "output").open("w") as output,
+            subprocess.Popen(
+                command, cwd=self.project, env=dict(self.variables), stdout=output, stderr=output
+            ) as process,
+        ):
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+                    process.wait()
 
     def _check(self, process: subprocess.Popen[bytes]) -> None:
         if process.returncode:
