@@ -36,7 +36,8 @@ class Outcome:
 
     ``cut_off`` counts the page loads that the end of a drain has met, by what Envoys count themselves (ADR 6).
     ``settled`` has seconds after the last write, for each caller and instance between which something changes: when
-    that was asked for which was the first to be answered by the new posture, as all was from then on.
+    that was asked for which was the first to be answered by the new posture, as all was from then on. ``page_settled``
+    has the same for each part of the page.
     """
 
     requests: int = 0
@@ -44,6 +45,7 @@ class Outcome:
     cut_off: int = 0
     wrong: list[str] = field(default_factory=list)
     settled: list[float] = field(default_factory=list)
+    page_settled: list[float] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         """Count what was seen in another switch as well."""
@@ -52,6 +54,7 @@ class Outcome:
         self.cut_off += other.cut_off
         self.wrong += other.wrong
         self.settled += other.settled
+        self.page_settled += other.page_settled
 
 
 @dataclass
@@ -141,7 +144,9 @@ class Switching:
                     found.changed += 1
                     seen = changing.setdefault((cell.source, cell.destination, cell.instance, cell.tls), [])
                     seen += [(answer.begun, answer.let_in == now) for answer in answers]
-        found.settled = [max(0.0, _agreed(seen) - self.motion.last_write) for seen in changing.values()]
+        for (source, *_), seen in changing.items():
+            settled = found.page_settled if source == VISITOR else found.settled
+            settled.append(max(0.0, _agreed(seen) - self.motion.last_write))
         return found
 
 

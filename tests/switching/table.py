@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["switch_section"]
 
 MADE, AT_ONCE = 20, (0.0, 0.0)
-HEAD = ("what", "switches", "requests", "wrong answers", "cut off", "time to settle, p50", "p99")
+HEAD = ("what", "switches", "requests", "wrong answers", "cut off", "time to settle, p50", "p99", "the page, longest")
 INTRO = """\
 ## Switches under traffic
 
@@ -30,9 +30,11 @@ Every cell of the matrix is asked all the time, by clients of TLS 1.2 and 1.3 ov
 page by a visitor, while `posture up` moves the mesh. An answer is wrong if it lets in what neither posture allows,
 refuses what both allow (a 5xx does), or changes more than once. *Slowly*: each write is held back up to 0.8 s, so that
 every moment in between lasts. The time to settle is from the last write to the first question from which on an instance
-answers a caller by the new posture only, an upper bound: ten are asked each second. *Cut off* are page loads
-that the end of a drain met ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)): they failed, and the callers' Envoys
-have counted as many connections that were ended under a request.
+answers a caller by the new posture only, an upper bound: ten are asked each second. The page, loaded three times a
+second, is told apart: between two loads the connections behind it are idle, and such a one has an answer by the old
+rules to give until its drain of a second ends ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)). *Cut off* are
+page loads that this end met: they failed, and the callers' Envoys have counted as many connections that were ended
+under a request.
 """
 
 
@@ -62,8 +64,10 @@ def _walk(mesh: Switching, names: Sequence[str], pace: tuple[float, float]) -> t
 
 
 def _row(what: str, switches: int, outcome: Outcome, *, settled: bool = False, wanted: bool = False) -> Sequence[str]:
-    figures = statistics.quantiles(outcome.settled, n=100) if settled else []
-    times = [f"{figures[at]:.2f} s" for at in (49, 98)] if figures else ["", ""]
+    times = ["", "", ""]
+    if settled:
+        figures = statistics.quantiles(outcome.settled, n=100)
+        times = [f"{seconds:.2f} s" for seconds in (figures[49], figures[98], max(outcome.page_settled))]
     as_wanted = bool(outcome.wrong) is wanted
     wrong = f"{len(outcome.wrong)}" if as_wanted else f"❌ {len(outcome.wrong)}: {'; '.join(outcome.wrong[:3])}"
     return (what, str(switches), f"{outcome.requests:,}", wrong, str(outcome.cut_off), *times)
