@@ -7,12 +7,11 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
 
 import urllib3
-from kubernetes.client.exceptions import ApiException
 
 from posture.cluster.kubeconfig import KubeconfigError, client_of, default_files, read_kubeconfig
+from posture.cluster.sending import ApiRequest, NoAnswerError, send
 from posture.errors import InputError
 from posture.model.document import nearest
 
@@ -24,18 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ApiResource", "Connection", "UnreachableError", "connect"]
 
 _PATIENCE = urllib3.Timeout(connect=5, read=30)  # seconds
-# A server that doesn't answer is said at once; one that asks to come back later, as with kinds just defined, is obeyed.
-_RETRIES = urllib3.Retry(
-    connect=0,
-    read=0,
-    redirect=0,
-    other=0,
-    status=5,
-    status_forcelist=[429],
-    raise_on_status=False,
-    allowed_methods=None,
-    backoff_factor=0.2,
-)
 _FIRST_ERROR, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 400, 401, 403, 404
 
 
@@ -139,22 +126,13 @@ class Connection:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:  # noqa: ANN401 - any JSON; None where there is nothing
-        url = f"{self.api.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
-        sent = {"Accept": "application/json", "Content-Type": content, **(headers or {})}
+        sent = {"Content-Type": content, **(headers or {})}
         try:
-            self.api.update_params_for_auth(sent, [], ["BearerToken"], path, method, None)
-            answer = self.api.rest_client.pool_manager.request(
-                *(method, url),
-                body=json.dumps(body) if body else None,
-                headers=sent,
-                timeout=_PATIENCE,
-                retries=_RETRIES,
-            )
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            words = str(error).rpartition(": ")[2].strip("'\" )") or type(error).__name__
+            answer = send(self.api, ApiRequest(method, path, query or {}, body or None, sent), _PATIENCE)
+        except NoAnswerError as error:
             message = f"the cluster of context '{self.context}' does not answer at {self.api.configuration.host}"
-            raise UnreachableError(f"{message} ({words}); check that it runs and can be reached from here") from None
+            raise UnreachableError(f"{message} ({error}); check that it runs and can be reached from here") from None
         if answer.status == _NOT_FOUND:
             return None
         try:

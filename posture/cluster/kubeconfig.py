@@ -121,7 +121,6 @@ def client_of(config: Mapping[str, Any], context: str) -> ApiClient:
         loader = KubeConfigLoader(config_dict=config, active_context=context)  # type: ignore[no-untyped-call]  # it has no types
         loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
         configuration.connection_pool_maxsize = _CONNECTIONS
-        configuration.retries = False  # a server that doesn't answer is said at once
         return _with_keys_in_memory(configuration)
     except (ConfigException, OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         # ssl.SSLError is an OSError; the last three are the library's, of a value of another type.

@@ -42,7 +42,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/closed":
             self.close_connection = True
             return
-        if self.path == "/denied":
+        if self.path == "/busy" and len(self.server.asked) < 3:
+            self.say(429, b"come back", {"Retry-After": "0"})
+        elif self.path == "/denied":
             self.say(403, b"RBAC: access denied")
         elif self.path.startswith("/v1/"):
             self.say(*self.consul(body))

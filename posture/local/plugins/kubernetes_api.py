@@ -10,11 +10,11 @@ import asyncio
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import urllib3
-from kubernetes.client.exceptions import ApiException
 
+from posture.cluster.sending import ApiRequest, NoAnswerError, send
 from posture.local.plugins.kubernetes_object import name_of
 from posture.local.plugins.provider_server import Failure
 
@@ -182,18 +182,13 @@ class Cluster:
         return answer
 
     def _blocking(self, request: _Request) -> tuple[int, str]:
-        client, host = self._client, self._client.configuration.host
-        url = f"{host}{request.path}" + (f"?{urlencode(request.query)}" if request.query else "")
-        headers = {"Accept": "application/json", "Content-Type": request.content}
-        body = None if request.body is None else json.dumps(request.body)
+        headers = {"Content-Type": request.content}
         try:
-            client.update_params_for_auth(headers, [], ["BearerToken"], request.path, request.method, body)
-            response = client.rest_client.pool_manager.request(
-                request.method, url, body=body, headers=headers, timeout=_TIMEOUT
-            )
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            words = " ".join(str(error).split())
-            raise Unreachable(f"{request.what}: no answer from the API server at {host} ({words})") from error
+            sent = ApiRequest(request.method, request.path, request.query, request.body, headers)
+            response = send(self._client, sent, _TIMEOUT)
+        except NoAnswerError as error:
+            host = self._client.configuration.host
+            raise Unreachable(f"{request.what}: no answer from the API server at {host} ({error})") from None
         return response.status, response.data.decode(errors="replace")
 
 
