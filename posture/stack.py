@@ -61,6 +61,7 @@ class Stack:
         self.settings = read_settings(project, name)
         self.layout = Layout(name, project, self.settings.local_network, self.settings.gateway_port)
         self._console = console
+        self._loaded: tuple[Settings, tuple[Application, Posture]] | None = None
 
     def exclusively(self) -> AbstractContextManager[None]:
         """Keep others from changing the stack for as long as it is entered.
@@ -71,8 +72,10 @@ class Stack:
         return exclusively(self.layout.state, self.name)
 
     def load(self) -> tuple[Application, Posture]:
-        """The application and the posture that the settings name."""
-        return self.settings.load(self.project)
+        """The application and the posture that the settings name; their files are read once."""
+        if self._loaded is None or self._loaded[0] is not self.settings:
+            self._loaded = self.settings, self.settings.load(self.project)
+        return self._loaded[1]
 
     def wanted(self, posture: str | None, through: str | None) -> Settings:
         """The settings with another posture, or the same; nothing is written.

@@ -10,8 +10,8 @@ import json
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
-from collections import ChainMap
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,9 +39,7 @@ __all__ = ["scale_growths"]
 
 ROOT = Path(__file__).parents[2]
 NETWORK = "127.50"
-PREVIEWS, UPS = 3, 1
-MOST_UP = 300
-"""Services of the largest `up`: the engine writes its whole state after each resource, so 1,000 take many minutes."""
+PREVIEWS = 3
 _PREVIEW = ("preview", "--stack", STACK)
 _UP = ("up", "--stack", STACK, "--yes", "--skip-preview")
 _GROWTH = "exponent ≤ 1.15"
@@ -102,6 +100,7 @@ def scale_growths() -> list[Growth]:
 
 def _measure(size: int) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds and megabytes, by what they are of; programs take turns, and medians count."""
+    print(f"{size:,} services", file=sys.stderr)  # noqa: T201 - the largest take minutes
     application = made_application(size)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -119,14 +118,9 @@ def _measure(size: int) -> tuple[dict[str, float], dict[str, float]]:
             memory = {f"peak memory of the {process}": most for process, most in ours.memory(*checked).items()}
             bare.run(*_PREVIEW)  # warms up, as that has done for ours
             rounds = [{what: engine.run(*words) for what, (engine, words) in ways.items()} for _ in range(PREVIEWS)]
-        ups = [
-            {"up": _up(folder, ours), "up of a bare program": _up(folder, bare)}
-            for _ in range(UPS if size <= MOST_UP else 0)
-        ]
-    medians = [
-        {what: statistics.median(each[what] for each in some) for what in some[0]} for some in (rounds, ups) if some
-    ]
-    return dict(ChainMap(*medians)), memory
+        ups = {"up": _up(folder, ours), "up of a bare program": _up(folder, bare)}
+    medians = {what: statistics.median(each[what] for each in rounds) for what in ways}
+    return medians | ups, memory
 
 
 def _up(folder: Path, engine: Engine) -> float:
