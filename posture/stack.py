@@ -85,8 +85,9 @@ class Stack:
         Raises:
             InputError: No such posture or grant, or a mistake in the files.
         """
-        kept = "" if posture else self.settings.through
-        changes = {"posture": posture or self.settings.posture, "through": through or kept}
+        named = posture is not None
+        kept = "" if named else self.settings.through
+        changes = {"posture": posture if named else self.settings.posture, "through": through or kept}
         wanted = self.settings.model_copy(update=changes)
         wanted.load(self.project)
         return wanted

@@ -15,7 +15,7 @@ from posture.model.difference import difference, matrices
 from posture.model.document import nearest
 from posture.model.entries import compile_entries
 from posture.model.explanation import explain, explain_entrance
-from posture.model.matrix import UNKNOWN
+from posture.model.matrix import OUTSIDE, UNKNOWN
 from posture.model.matrix import matrix as matrix_of
 from posture.model.origins import origins
 from posture.model.paths import METHODS
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from posture.model.matrix import Matrix
 
 __all__ = ["diff", "explain_command", "matrix"]
-
-OUTSIDE = "outside"
-"""A caller without a certificate of the mesh, as a source to explain."""
 
 _MATRICES: dict[str, Callable[[Matrix], RenderableType]] = {
     "text": matrix_text,
@@ -136,7 +133,7 @@ def _open(stack: str, posture: str | None) -> tuple[Path, Application, str, Acce
 
     project = find_project()
     settings = read_settings(project, stack)
-    if posture:
+    if posture is not None:
         settings = Settings.model_validate({**settings.model_dump(), "posture": posture, "through": ""})
     application, chosen = settings.load(project)
     return project, application, chosen.name, Access(compile_entries(application, chosen, settings.proxies))

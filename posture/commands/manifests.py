@@ -25,7 +25,7 @@ def manifests(posture: str | None, stack: str) -> None:
     settings = read_settings(project, stack)
     if settings.target != "kubernetes":
         raise InputError(f"the target of stack '{stack}' is {settings.target}; name one whose target is kubernetes")
-    if posture:
+    if posture is not None:
         settings = settings.model_copy(update={"posture": posture, "through": ""})
     application, chosen = settings.load(project)
     click.echo(manifests_yaml(inventory(application, chosen, settings, stack)), nl=False)

@@ -64,7 +64,7 @@ def verify(
     files = {"json": json_file, "junit": junit_file, "html": html_file}
     _check_files(files)
     opened = open_stack(stack, err)
-    if posture:
+    if posture is not None:
         opened.settings = opened.settings.model_copy(update={"posture": posture, "through": ""})
     with opened.live() as target:
         subject = _subject(opened, target)

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from posture.model.container import Container
 from posture.model.document import Document, nearest, read_document
+from posture.model.matrix import OUTSIDE, UNKNOWN
 from posture.model.shape import NamedShape, Shape, parse
 
 if TYPE_CHECKING:
@@ -118,8 +119,19 @@ def load_application(file: Path) -> Application:
     """
     document = read_document(file)
     application = parse(document, Application).named(file.stem)
+    document.check_filled()
+    _check_reserved(application, document)
     _check_names(application, document)
     return application
+
+
+def _check_reserved(application: Application, document: Document) -> None:
+    gateway = application.gateway.name
+    for group, names in (("services", application.services), ("clients", application.clients), ("gateway", [gateway])):
+        for name in names:
+            if name in {UNKNOWN, OUTSIDE}:
+                message = f"'{name}' is what callers are called that the application doesn't have; rename it"
+                document.fail(message, group, name)
 
 
 def _check_names(application: Application, document: Document) -> None:

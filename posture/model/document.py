@@ -36,6 +36,19 @@ class Document:
             place = place[:-1]
         return self.lines.get(place)
 
+    def check_filled(self) -> None:
+        """Refuse a key or an item without a value, as is left when all below it is commented out.
+
+        To pydantic it is an optional value that isn't there, and that may open: no permissions are any request.
+        """
+        for place in self.lines:
+            value = self.data
+            for part in place:
+                value = value[part]
+            if value is None:
+                key = next((part for part in reversed(place) if isinstance(part, str)), "")
+                self.fail(f"'{key}' is empty; write its value, or remove it", *place)
+
 
 def read_document(file: Path) -> Document:
     """Read a YAML file that holds one mapping.

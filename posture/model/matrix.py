@@ -18,10 +18,24 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.model.intentions import Decision
 
-__all__ = ["UNKNOWN", "Cell", "Matrix", "Row", "Sample", "declared_calls", "matrix", "rule_samples", "samples"]
+__all__ = [
+    "OUTSIDE",
+    "UNKNOWN",
+    "Cell",
+    "Matrix",
+    "Row",
+    "Sample",
+    "declared_calls",
+    "matrix",
+    "rule_samples",
+    "samples",
+]
 
 UNKNOWN = "unknown"
 """Stands for any identity of the mesh that the application doesn't have."""
+
+OUTSIDE = "outside"
+"""Stands for a caller without a certificate of the mesh."""
 
 
 class Sample(NamedTuple):

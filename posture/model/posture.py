@@ -157,6 +157,7 @@ def load_posture(folder: Path, name: str, application: Application) -> Posture:
 def _load(folder: Path, name: str, application: Application, above: tuple[str, ...]) -> Posture:
     document = read_document(folder / f"{name}.yaml")
     own = parse(document, Posture).named(name)
+    document.check_filled()
     _check_against(application, own, document)
     if own.extends is None:
         _check_layers(application, own, own, document)
@@ -203,6 +204,9 @@ def _check_layers(application: Application, own: Posture, whole: Posture, docume
     for name in own.limits:
         if name in names:
             document.fail(f"'{name}' is a grant already; rename the limit", "limits", name)
+    for i, grant in enumerate(own.grants):
+        if grant.name in whole.limits:
+            document.fail(f"'{grant.name}' is a limit already; rename the grant", "grants", i, "name")
     check_limits(application, own.limits, _granted(whole.grants), document)
 
 

@@ -33,6 +33,17 @@ POSTURES = {
         "key 'maxInboundConnections' stands here twice",
     ),
     "alias": (HEAD + "limits: &a {}\nmesh: *a\n", 3, "an alias"),
+    "permissions that are commented out": (
+        HEAD + "grants:\n  - name: a\n    from: productpage\n    to: details\n    permissions:\n      # - {}\n",
+        6,
+        "'permissions' is empty; write its value, or remove it",
+    ),
+    "methods without a value": (
+        HEAD + "grants:\n  - {name: a, from: productpage, to: details, permissions: [{methods: }]}\n",
+        3,
+        "'methods' is empty",
+    ),
+    "limit without a value": (HEAD + LIMIT + "perCaller: }\n", 3, "'perCaller' is empty"),
     "unknown key": (HEAD + "grant: []\n", 2, "unknown key 'grant'; did you mean 'grants'?"),
     "unknown key inside": (
         HEAD + "grants:\n  - name: a\n    form: productpage\n    to: details\n",
@@ -268,11 +279,27 @@ APPLICATIONS = {
     "name that DNS refuses": ("services:\n  A_b: {port: 1, command: [x]}\n", "no valid 'A_b'"),
     "port out of range": ("services:\n  a: {port: 65536, command: [x]}\n", "'port' must be at most 65535"),
     "no services": ("services: {}\n", "'services' must not be empty"),
+    "service named as a stranger": (
+        "services:\n  a: {port: 1, command: [x]}\n  unknown: {port: 1, command: [x]}\n",
+        "'unknown' is what callers are called that the application doesn't have",
+    ),
+    "client named as who has no identity": (
+        "services:\n  a: {port: 1, command: [x]}\nclients:\n  outside: {calls: [{to: a, path: /}]}\n",
+        "'outside' is what callers are called",
+    ),
+    "calls without a value": ("services:\n  a: {port: 1, command: [x], container: }\n", "'container' is empty"),
     "client named as a service": (
         "services:\n  a: {port: 1, command: [x]}\nclients:\n  a: {calls: [{to: a, path: /}]}\n",
         "give the client another name",
     ),
 }
+
+
+def test_a_grant_may_not_have_the_name_of_an_inherited_limit(tmp_path: Path, application: Application) -> None:
+    (tmp_path / "base.yaml").write_text(f"{HEAD}limits:\n  a: {{on: details, maxInboundConnections: 1}}\n")
+    (tmp_path / "own.yaml").write_text(GRANT.replace(HEAD, f"{HEAD}extends: base\n"))
+    with pytest.raises(InputError, match=r"own.yaml:4: 'a' is a limit already; rename the grant$"):
+        load_posture(tmp_path, "own", application)
 
 
 @pytest.mark.parametrize(("text", "words"), APPLICATIONS.values(), ids=APPLICATIONS.keys())
