@@ -109,7 +109,8 @@ def _of_base(base: Base, name: str) -> tuple[str, tuple[Entry, ...]]:
     if not (base.project / f"Pulumi.{name}.yaml").exists():
         return "nothing", ()
     settings = read_settings(base.project, name)
-    application, posture = settings.load(base.project)
+    # Of the cluster's settings none has a say in entries, and what they name, such as a chart, isn't checked out.
+    application, posture = settings.model_copy(update={"target": "local"}).load(base.project)
     return posture.name, compile_entries(application, posture, settings.proxies)
 
 

@@ -116,8 +116,15 @@ def _checked_out(project: Path, revision: str | None) -> Iterator[Base | None]:
     if archive is None:
         raise InputError(f"revision '{revision}' has no stacks; name another one with --base")
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=BytesIO(archive)) as files:
-            files.extractall(folder, filter="data")
+        try:
+            with tarfile.open(fileobj=BytesIO(archive)) as files:
+                files.extractall(folder, filter="data")
+        except tarfile.FilterError as error:
+            name = error.tarinfo.name
+            raise InputError(
+                f"'{name}' of revision '{revision}' links to what isn't in the project's folder; put it there, "
+                "or preview without --base"
+            ) from None
         yield Base(revision, Path(folder))
 
 

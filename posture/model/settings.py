@@ -36,6 +36,7 @@ __all__ = [
     "target_of",
 ]
 
+_NAMESPACE = "consul-posture:"
 SEALED = "[secret]"
 """Stands for a secret value, which only the engine can read."""
 
@@ -118,26 +119,52 @@ def read_settings(project: Path, stack: str) -> Settings:
         InputError: No such stack, or a key or value that can't be, by file and line.
     """
     _check_stack(project, stack)
-    file = project / f"Pulumi.{stack}.yaml"
+    defaults = _defaults(project)
+    parse(defaults, Settings)
+    own = _configured(project / f"Pulumi.{stack}.yaml")
+    data = {key: _unsealed(value) for key, value in own.data.items()}
+    if data.get("gatewayKey") not in {None, "", SEALED}:
+        own.fail(
+            "'gatewayKey' is in plain text; set it with: pulumi config set --secret gatewayKey",
+            "gatewayKey",
+        )
+    return parse(Document(own.file, {**defaults.data, **data}, own.lines), Settings)
+
+
+def _defaults(project: Path) -> Document:
+    """What the engine takes where a stack says nothing: a key's default in `Pulumi.yaml`, or the value there.
+
+    As in Pulumi's `mergeConfig` (pulumi/pkg v3.259.0, workspace/config.go).
+    """
+    file = project / "Pulumi.yaml"
+    if not file.exists():
+        return Document(file, {}, {})
+    found = _configured(file)
+    data = {}
+    for key, value in found.data.items():
+        typed = value if isinstance(value, dict) else {"value": value}
+        default = typed.get("value") if typed.get("default") is None else typed["default"]
+        if default is not None:
+            data[key] = default
+    return Document(file, data, found.lines)
+
+
+def _configured(file: Path) -> Document:
+    """What is below `config` of a project's or a stack's file, by the keys of our namespace without it.
+
+    Keys without a namespace are the project's own, in both (the engine writes a stack's with it).
+    """
     document = read_document(file)
     config = document.data.get("config") or {}
     if not isinstance(config, dict):
         document.fail("'config' must be a map; write 'key: value' lines below it", "config")
-    own = {key.removeprefix("consul-posture:"): key for key in config if str(key).startswith("consul-posture:")}
-    short = {full: key for key, full in own.items()}
+    short = {key: key.removeprefix(_NAMESPACE) for key in config if ":" not in key.removeprefix(_NAMESPACE)}
     lines = {
         (short[str(place[1])], *place[2:]): line
         for place, line in document.lines.items()
         if len(place) > 1 and place[0] == "config" and place[1] in short
     }
-    data = {key: _unsealed(config[full]) for key, full in own.items()}
-    if data.get("gatewayKey") not in {None, "", SEALED}:
-        document.fail(
-            "'gatewayKey' is in plain text; set it with: pulumi config set --secret gatewayKey",
-            "config",
-            own["gatewayKey"],
-        )
-    return parse(Document(file, data, lines), Settings)
+    return Document(file, {name: config[key] for key, name in short.items()}, lines)
 
 
 def _unsealed(value: Any) -> Any:  # noqa: ANN401 - any YAML value
@@ -155,7 +182,7 @@ def target_of(project: Path, stack: str) -> str:
     text = read_text(project / f"Pulumi.{stack}.yaml")
     # Not as YAML: with a mistake anywhere in the file, what a stack has in a cluster would be left there.
     said = re.search(r"""^[^#\n]*\bconsul-posture:target["']?\s*:\s*["']?(\w+)""", text, re.MULTILINE)
-    return said[1] if said else "local"
+    return said[1] if said else str(_defaults(project).data.get("target", "local"))
 
 
 def _check_stack(project: Path, stack: str) -> None:

@@ -45,6 +45,20 @@ def test_matrix_shows_the_stacks_posture_as_far_as_it_goes() -> None:
     assert open_to_productpage == {"details"}
 
 
+@pytest.mark.parametrize("line", ["{type: string, default: deny-all}", "{value: deny-all}", "deny-all"])
+def test_what_a_stack_does_not_say_is_what_the_project_says(project: Path, line: str) -> None:
+    (project / "Pulumi.yaml").write_text(f"name: x\nruntime: python\nconfig:\n  posture: {line}\n")
+    assert json.loads(run(matrix, "--format", "json").stdout)["posture"] == "layered-allow"
+    (project / "Pulumi.dev.yaml").write_text("config:\n  gatewayPort: 8444\n")
+    assert json.loads(run(matrix, "--format", "json").stdout)["posture"] == "deny-all"
+
+
+def test_a_wrong_default_is_named_by_the_projects_line(project: Path) -> None:
+    (project / "Pulumi.yaml").write_text("name: x\nconfig:\n  gatewayPort:\n    default: 0\n")
+    with pytest.raises(InputError, match=r"Pulumi\.yaml:3: 'gatewayPort' must be at least 1, not 0"):
+        CliRunner().invoke(matrix, [], catch_exceptions=False)
+
+
 def test_matrix_shows_a_named_posture_in_full() -> None:
     found = json.loads(run(matrix, "layered-allow", "--format", "json").stdout)
     assert found["posture"] == "layered-allow"
@@ -95,6 +109,8 @@ def test_diff_exits_with_1_only_when_asked_and_different() -> None:
 
 BAD: dict[str, tuple[click.Command, tuple[str, ...], str]] = {
     "unknown posture": (matrix, ("layered-alow",), "no posture 'layered-alow'; did you mean 'layered-allow'?"),
+    "an empty posture": (diff, ("deny-all", ""), "no posture ''; known: baseline, deny-all"),
+    "an empty posture of a matrix": (matrix, ("",), "no posture ''; known: baseline, deny-all"),
     "unknown stack": (matrix, ("--stack", "deb"), "no stack 'deb'; did you mean 'dev'?"),
     "unknown old posture": (diff, ("x", "baseline"), "no posture 'x'; known: baseline, deny-all"),
     "unknown source": (explain_command, ("revews", *CALL[1:]), "nobody called 'revews'; did you mean 'reviews'?"),

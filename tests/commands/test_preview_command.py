@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from posture.commands.preview import _checked_out
+from posture.errors import InputError
 from tests.conftest import Project
 
 if TYPE_CHECKING:
@@ -39,6 +41,16 @@ def layered_allow(repository: Project) -> Iterator[Path]:
 def test_no_change_is_one_line_whatever_is_to_fail(repository: Project) -> None:
     answer = repository.posture("preview", "-s", "dev", "--base", "base", "--fail-on", "any", "--fail-on", "widening")
     assert answer.stdout == "<!-- consul-posture preview -->\n✓ Nothing changes on dev.\n"
+
+
+def test_a_base_that_links_out_of_the_project_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
+    (tmp_path / "stacks").symlink_to("../shared/stacks")
+    for arguments in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "base")):
+        subprocess.run([*GIT, *arguments], cwd=tmp_path, check=True)
+    words = r"^'stacks' of revision 'HEAD' links to what isn't in the project's folder; put it there, or preview"
+    with pytest.raises(InputError, match=words), _checked_out(tmp_path, "HEAD"):
+        pass
 
 
 def test_a_widened_grant_is_shown_and_fails_where_that_is_asked_for(repository: Project, layered_allow: Path) -> None:
