@@ -6,21 +6,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from posture.model.entry import Kind
+from posture.model.intentions import ANYONE
 from posture.model.limit_words import limit_changes
 from posture.model.limiter import limiter_of
+from posture.model.loosening import loosened, loosened_samples
 from posture.model.matrix import Cell, matrix, rule_samples, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from posture.model.access import Access
     from posture.model.application import Application
     from posture.model.entry import Entry
     from posture.model.intentions import Decision
     from posture.model.limit_words import LimitChange
+    from posture.model.limits import Limit
     from posture.model.matrix import Matrix
 
-__all__ = ["Change", "Difference", "Edit", "Risk", "compare", "difference", "matrices"]
+__all__ = ["Change", "Difference", "Edit", "Risk", "Unshown", "compare", "difference", "matrices"]
 
 
 class Risk(StrEnum):
@@ -30,6 +34,13 @@ class Risk(StrEnum):
     NEW_CALLER = "new caller"
     NEW_METHOD = "new method"
     WIDER_PATH = "wider path"
+
+
+class Unshown(NamedTuple):
+    """A caller who may be let in to a service, or in another way, without that any request that is tried shows it."""
+
+    source: str
+    destination: str
 
 
 class Change(NamedTuple):
@@ -53,13 +64,14 @@ class Edit(NamedTuple):
 class Difference:
     """What opens (widest first), what closes, which answers stay but come from another rule, and every changed field.
 
-    Fields are compared in full, requests by samples: what no sample shows, such as a condition
-    on a header, is among ``edits``.
+    Fields are compared in full, requests by samples. What may open though no sample shows it, such as a condition on a
+    header, is among ``unshown``, and how it is written among ``edits``.
     """
 
     old: str
     new: str
     opened: tuple[Change, ...]
+    unshown: tuple[Unshown, ...]
     closed: tuple[Change, ...]
     changed: tuple[Change, ...]
     limits: tuple[LimitChange, ...]
@@ -80,7 +92,7 @@ def matrices(application: Application, old: tuple[str, Access], new: tuple[str, 
     wanted = samples(application)
     for _, access in (old, new):
         wanted += rule_samples(access, application)
-    wanted = sorted(dict.fromkeys(wanted))
+    wanted = sorted(dict.fromkeys([*wanted, *loosened_samples(old[1], new[1], application)]))
     return matrix(old[1], application, old[0], wanted), matrix(new[1], application, new[0], wanted)
 
 
@@ -98,9 +110,10 @@ def difference(old: Matrix, new: Matrix) -> Difference:
         old.posture,
         new.posture,
         tuple(sorted(risky, key=lambda change: order.index(change.risk or Risk.WIDER_PATH))),
+        tuple(_unshown(old.access, new.access, risky)),
         tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed and not cell.allowed),
         tuple(Change(cell, before.rule) for before, cell in pairs if before.allowed == cell.allowed),
-        tuple(limit_changes(old.access.limits, new.access.limits)),
+        tuple(limit_changes(_still_there(old, new), new.access.limits)),
         tuple(_edits(old.access, new.access)),
     )
 
@@ -120,6 +133,21 @@ def _changed_cells(old: Matrix, new: Matrix) -> Iterator[tuple[Decision, Cell]]:
             then, now = before.of(source), after.of(source)
             if then.allowed != now.allowed or then.rule != now.rule:
                 yield then, Cell(source, *sample, now.allowed, now.rule)
+
+
+def _still_there(old: Matrix, new: Matrix) -> Mapping[str, Limit]:
+    """The limits of before, without those of services that go as a whole: nothing gets through to these."""
+    configured = {entry.name for entry in new.access.entries if entry.kind == Kind.SERVICE_DEFAULTS}
+    return {name: limit for name, limit in old.access.limits.items() if name in configured or name in new.sources}
+
+
+def _unshown(old: Access, new: Access, opened: Iterable[Change]) -> Iterator[Unshown]:
+    calls = {(change.cell.source, change.cell.destination) for change in opened}
+    shown = calls | {(source, ANYONE) for source, _ in calls} | {(ANYONE, to) for _, to in calls}
+    for destination, each in loosened(old, new):
+        if (each.source, destination) not in shown:
+            shown.add((each.source, destination))
+            yield Unshown(each.source, destination)
 
 
 class _Reach:

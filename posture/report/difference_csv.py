@@ -15,13 +15,13 @@ _HEAD = ("change", "source", "destination", "method", "path", "risk", "before", 
 
 
 def difference_csv(difference: Difference) -> str:
-    """What opens, then what closes, then what changes its rule; edited fields are of another shape and left out."""
+    """What opens, what may open, what closes, what changes its rule; edited fields are left out."""
     groups = (("opens", difference.opened), ("closes", difference.closed), ("changes", difference.changed))
-    return csv_lines(
-        _HEAD,
-        (
-            (word, cell.source, cell.destination, cell.method, cell.path, risk or "", before, cell.rule)
-            for word, group in groups
-            for cell, before, risk in group
-        ),
-    )
+    rows = [
+        (word, cell.source, cell.destination, cell.method, cell.path, risk or "", before, cell.rule)
+        for word, group in groups
+        for cell, before, risk in group
+    ]
+    unshown = [("may open", each.source, each.destination, "", "", "", "", "") for each in difference.unshown]
+    opened = len(difference.opened)
+    return csv_lines(_HEAD, [*rows[:opened], *unshown, *rows[opened:]])

@@ -12,12 +12,16 @@ __all__ = ["difference_json"]
 
 
 def difference_json(difference: Difference) -> str:
-    """`opened`, `closed` and `changed` hold cells with the rule `before` and, where one opens, the `risk`."""
+    """`opened`, `closed` and `changed` hold cells with the rule `before` and, where one opens, the `risk`.
+
+    `unshown` has the calls that may open though no request that was tried shows it.
+    """
     return json.dumps(
         {
             "old": difference.old,
             "new": difference.new,
             "opened": [_change(change) for change in difference.opened],
+            "unshown": [each._asdict() for each in difference.unshown],
             "closed": [_change(change) for change in difference.closed],
             "changed": [_change(change) for change in difference.changed],
             "limits": [each.words for each in difference.limits],

@@ -19,10 +19,15 @@ def difference_markdown(difference: Difference) -> str:
     if not difference:
         return f"{title}no difference"
     opens, closes = len(difference.opened), len(difference.closed)
-    lines = [title + (f"⚠️ **{opens} open**" if opens else "nothing opens") + f", {closes} close"]
+    unshown = len(difference.unshown)
+    verdict = [*([f"⚠️ **{opens} open**"] if opens else []), *([f"⚠️ **{unshown} may open**"] if unshown else [])]
+    lines = [f"{title}{', '.join(verdict) or 'nothing opens'}, {closes} close"]
     if difference.opened:
         lines += ["", row("opens", "request", "risk", "rule"), row(*["---"] * 4)]
         lines += [row(*_call(each), f"**{each.risk}**", code(each.cell.rule)) for each in difference.opened]
+    if unshown:
+        lines += ["", "**may open, though no request that was tried shows it; see the fields**", ""]
+        lines += [f"- {plain(f'{each.source} → {each.destination}')}" for each in difference.unshown]
     lines += _folded("closes", difference.closed)
     lines += _folded("same answer, other rule", difference.changed)
     if difference.limits:

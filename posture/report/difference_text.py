@@ -22,7 +22,7 @@ def difference_text(difference: Difference) -> RenderableType:
     if not difference:
         return Text(f"{difference.old} and {difference.new} are the same")
     parts: list[RenderableType] = [Text(f"{difference.old} → {difference.new}", "bold")]
-    if not difference.opened:
+    if not difference.opened and not difference.unshown:
         parts.append(Text("nothing opens", "green"))
     for words, style, sign, changes in (
         ("opens", "bold red", "+", difference.opened),
@@ -31,6 +31,10 @@ def difference_text(difference: Difference) -> RenderableType:
     ):
         if changes:
             parts += [Text(), Text(f"{words} ({len(changes)})", style), _changes(sign, changes)]
+    if difference.unshown:
+        calls = Text("\n".join(f"?  {each.source} → {each.destination}" for each in difference.unshown))
+        words = f"may open, though no request that was tried shows it; see the fields ({len(difference.unshown)})"
+        parts += [Text(), Text(words, "bold red"), calls]
     if difference.limits:
         limits = Text("\n".join(f"~  {each.words}" for each in difference.limits))
         parts += [Text(), Text(f"limits ({len(difference.limits)})", "bold"), limits]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -102,13 +103,29 @@ def _paths(edit: Edit) -> Said:
     return Said(words if holds else f"no longer: {words}", loosens=not holds)
 
 
+def _listeners(edit: Edit) -> Said | None:
+    """What the gateway's listeners take that they didn't: other hostnames, older TLS."""
+    then, now = ({each.get("Name", ""): each for each in listeners or ()} for listeners in (edit.before, edit.after))
+    pairs = [(then[name], listener) for name, listener in now.items() if name in then]
+    hosts = [(old.get("Hostname") or "*", new.get("Hostname") or "*") for old, new in pairs]
+    said = [f"takes the hostname {new}; it was {old}" for old, new in hosts if not fnmatchcase(new, old)]
+    floors = [[(each.get("TLS") or {}).get("MinVersion") for each in pair] for pair in pairs]
+    said += [
+        f"needs {_TLS.get(new or '', 'whatever Envoy takes')}; it was {_TLS[old]}"
+        for old, new in floors
+        if old in _TLS and (new not in _TLS or list(_TLS).index(new) < list(_TLS).index(old))
+    ]
+    return Said(f"{_name(edit)} {', '.join(said)}", loosens=True) if said else None
+
+
 def _name(edit: Edit) -> str:
     return edit.entry.partition("/")[2]
 
 
-_SAYING: Mapping[str, Callable[[Edit], Said]] = {
+_SAYING: Mapping[str, Callable[[Edit], Said | None]] = {
     "MutualTLSMode": _mutual_tls,
     "TLSMinVersion": _floor,
     "MinVersion": _floor,
+    "Listeners": _listeners,
     **dict.fromkeys(_PATHS, _paths),
 }

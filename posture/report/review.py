@@ -83,8 +83,9 @@ class Review:
 
     @property
     def widens(self) -> bool:
-        """Whether a call opens or a protection is loosened."""
-        return bool(self.difference.opened) or any(each.loosens for each in self.said)
+        """Whether a call opens or may open, or a protection is loosened."""
+        opens = self.difference.opened or self.difference.unshown
+        return bool(opens) or any(each.loosens for each in self.said)
 
     @property
     def refused(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from posture.errors import one_line
 from posture.report.markdown import code, plain, row
 from posture.report.mesh_mermaid import mesh_mermaid
 from posture.report.review import Failure, Review
@@ -60,19 +61,21 @@ def review_markdown(reviews: Sequence[Review | Failure]) -> str:
         text = "\n".join([MARKER, f"## {_verdict(reviews)}", "", *_stacks(reviews, detail)]) + "\n"
         if len(text.encode()) <= LIMIT:
             return text
-    names = ", ".join(each.stack for each in reviews)
-    return f"{MARKER}\n## {_verdict(reviews)}\n\nToo much changes to be listed here: {len(names)} bytes of stacks.\n"
+    return f"{MARKER}\n## {_verdict(reviews)}\n\nToo much changes to be listed here.\n"
 
 
 def _verdict(reviews: Sequence[Review | Failure]) -> str:
     done = [each for each in reviews if isinstance(each, Review)]
     opened = sum(len(each.difference.opened) for each in done)
+    unshown = sum(len(each.difference.unshown) for each in done)
     loosened = sum(said.loosens for each in done for said in each.said)
     refused = sum(each.refused for each in done)
     drifted = sum(len(each.drift) for each in done)
     failed = [plain(each.stack) for each in reviews if isinstance(each, Failure)]
     parts = [
-        f"⚠️ opens {_calls(opened)}" if opened else "opens nothing",
+        *([f"⚠️ opens {_calls(opened)}"] if opened else []),
+        *([f"⚠️ may open {_calls(unshown)}"] if unshown else []),
+        *([] if opened or unshown else ["opens nothing"]),
         *([f"⚠️ loosens {loosened} {'protection' if loosened == 1 else 'protections'}"] if loosened else []),
         *([f"⚠️ {drifted} {'entry' if drifted == 1 else 'entries'} changed by others"] if drifted else []),
         *([f"❌ {refused} refused by policy"] if refused else []),
@@ -85,7 +88,7 @@ def _stacks(reviews: Iterable[Review | Failure], detail: _Detail) -> Iterator[st
     quiet = [plain(each.stack) for each in reviews if isinstance(each, Review) and not each.changes]
     for each in reviews:
         if isinstance(each, Failure):
-            yield from (f"### {plain(each.stack)}: no preview", "", plain(each.words), "")
+            yield from (f"### {plain(each.stack)}: no preview", "", plain(one_line(each.words)), "")
         elif each.changes:
             yield from _review(each, detail)
     if quiet:
@@ -98,9 +101,13 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
     moved = (
         code(difference.new) if difference.old == difference.new else f"{code(difference.old)} → {code(difference.new)}"
     )
-    verdict = f"⚠️ **{_calls(opened)} open**" if opened else "nothing opens"
+    unshown = len(difference.unshown)
+    verdict = [
+        *([f"⚠️ **{_calls(opened)} open**"] if opened else []),
+        *([f"⚠️ **{_calls(unshown)} may open**"] if unshown else []),
+    ]
     yield from (
-        f"### {plain(review.stack)}: {verdict}, {closed} close",
+        f"### {plain(review.stack)}: {', '.join(verdict) or 'nothing opens'}, {closed} close",
         "",
         f"{moved}, against {plain(review.against)}",
         "",
@@ -108,7 +115,9 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
     drift = [(code(each.name), plain(each.observed)) for each in review.drift]
     yield from _table(("changed by others", "what it is now, as against the last `up`"), drift, detail.rows)
     yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail.rows)
-    yield from _said(review)
+    possible = [(plain(f"{each.source} → {each.destination}"),) for each in difference.unshown]
+    yield from _table(("may open, though no request that was tried shows it: see the fields",), possible, detail.rows)
+    yield from _said(review, detail)
     yield from _policies(review, detail)
     yield from _folded(
         "closes", ("closes", "request", "rule before"), [_closes(each) for each in difference.closed], detail
@@ -128,10 +137,13 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
     yield from _diff(review.diff, detail)
 
 
-def _said(review: Review) -> Iterator[str]:
-    for each in review.said:
+def _said(review: Review, detail: _Detail) -> Iterator[str]:
+    said = review.said
+    for each in said[: detail.rows]:
         yield f"- {'⚠️ ' if each.loosens else ''}{plain(each.words)}"
-    if review.said:
+    if len(said) > detail.rows:
+        yield f"- *{len(said) - detail.rows} more changes of protections are left out.*"
+    if said:
         yield ""
 
 

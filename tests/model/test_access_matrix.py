@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from posture.model.access import Access, Decision, Request
-from posture.model.application import Call, load_application
+from posture.model.application import Call, Route, load_application
 from posture.model.difference import Risk, compare, difference, matrices
 from posture.model.entries import Entry, Kind, compile_entries
+from posture.model.limits import Limit
 from posture.model.matrix import UNKNOWN, Sample, matrix, samples
 from posture.model.posture import Grant, HeaderMatch, Permission, Posture, load_posture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from posture.model.application import Application
     from posture.model.difference import Difference
@@ -166,9 +167,78 @@ def test_a_change_of_rates_is_said_in_words_and_shown_by_its_parameters(bookinfo
 def test_a_condition_on_a_header_is_an_edit(bookinfo: Application) -> None:
     header = (HeaderMatch(name="x-key", present=True),)
     old, new = (of_grants(bookinfo, grant(path_exact="/x", header=header)), of_grants(bookinfo, grant(path_exact="/x")))
-    assert [edit.field for edit in compare(bookinfo, ("a", old), ("b", new)).edits] == [
-        "Sources.productpage.Permissions"
-    ]
+    found = compare(bookinfo, ("a", old), ("b", new))
+    assert [edit.field for edit in found.edits] == ["Sources.productpage.Permissions"]
+    assert {change.cell.path for change in found.opened} == {"/x"}
+    assert found.unshown == ()
+
+
+def grants_of(*permissions: Mapping[str, object], source: str = "productpage", to: str = "details") -> Grant:
+    made = tuple(Permission.model_validate(each, by_name=True) for each in permissions) or None
+    return Grant(name=f"{source}-{to}", source=source, destination=to, permissions=made)
+
+
+READS = {"path_prefix": "/details/", "methods": ("GET",)}
+PRESENT = (HeaderMatch(name="user-agent", present=True),)
+OPENINGS: dict[str, tuple[Grant, Grant, set[tuple[str, str]], tuple[tuple[str, str], ...]]] = {
+    "a method more on the paths that the gateway routes": (
+        grants_of({"path_prefix": "/", "methods": ("GET",)}, source="gateway", to="productpage"),
+        grants_of({"path_prefix": "/", "methods": ("GET", "DELETE")}, source="gateway", to="productpage"),
+        {("DELETE", path) for path in ("/api/v1/products", "/login", "/logout", "/productpage", "/static")},
+        (),
+    ),
+    "any method on a second path": (
+        grants_of(READS, {"path_exact": "/admin", "methods": ("GET",)}),
+        grants_of(READS, {"path_exact": "/admin"}),
+        {("POST", "/admin")},
+        (),
+    ),
+    "a regular expression": (
+        grants_of(READS),
+        grants_of({"path_regex": "/(details|admin)/.*", "methods": ("GET",)}),
+        set(),
+        (("productpage", "details"),),
+    ),
+    "a caller with a header": (
+        grants_of(READS),
+        grants_of({"path_prefix": "/", "header": PRESENT}, source="fortio", to="ratings"),
+        set(),
+        (("fortio", "ratings"),),
+    ),
+    "a service by itself": (grants_of(READS), grants_of(source="details"), set(), (("details", "details"),)),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "shown", "unshown"), OPENINGS.values(), ids=OPENINGS.keys())
+def test_whatever_opens_is_shown_or_said(
+    bookinfo: Application, before: Grant, after: Grant, shown: set[tuple[str, str]], unshown: tuple[object, ...]
+) -> None:
+    old = of_grants(bookinfo, before)
+    new = of_grants(bookinfo, *([before, after] if before.name != after.name else [after]))
+    found = compare(bookinfo, ("a", old), ("b", new))
+    assert {(change.cell.method, change.cell.path) for change in found.opened} == shown
+    assert found.unshown == unshown
+
+
+def test_a_wider_route_of_the_gateway_is_shown(bookinfo: Application) -> None:
+    routes = tuple(
+        Route(prefix="/login", to="productpage") if each.exact == "/login" else each for each in bookinfo.gateway.routes
+    )
+    wider = bookinfo.model_copy(update={"gateway": bookinfo.gateway.model_copy(update={"routes": routes})})
+    visitors = grants_of(source="gateway", to="productpage")
+    old, new = (("a", of_grants(bookinfo, visitors)), ("b", of_grants(wider, visitors)))
+    assert [(each.cell.path, each.risk) for each in compare(wider, old, new).opened] == [("/login0", Risk.WIDER_PATH)]
+
+
+def test_a_limit_that_goes_with_its_service_is_none_that_is_loosened(bookinfo: Application) -> None:
+    limit = {"x": Limit(on="details", max_inbound_connections=5)}
+    services = {name: each.model_copy(update={"calls": ()}) for name, each in bookinfo.services.items()}
+    whole = bookinfo.model_copy(update={"services": services, "clients": {}})
+    fewer = whole.model_copy(update={"services": {name: each for name, each in services.items() if name != "details"}})
+    old = Access(compile_entries(whole, Posture(description="d", limits=limit)))
+    none = Posture(description="d", limits={})
+    assert compare(fewer, ("a", old), ("b", Access(compile_entries(fewer, none)))).limits == ()
+    assert len(compare(whole, ("a", old), ("b", Access(compile_entries(whole, none)))).limits) == 1
 
 
 def test_the_order_of_sources_makes_no_difference(bookinfo: Application) -> None:

@@ -15,6 +15,20 @@ OTHER = {"Name": "builtin/ext-authz", "Arguments": {"Config": {}}}
 OVERRIDES = {"Overrides": [{"Name": "ratings", "Limits": {"MaxConnections": 1}}]}
 
 
+def test_a_listener_that_takes_more_is_said() -> None:
+    def listener(hostname: str, floor: str) -> list[dict[str, Any]]:
+        return [{"Name": "https", "Hostname": hostname, "TLS": {"MinVersion": floor}}]
+
+    def words(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> object:
+        return said(Edit("api-gateway/gateway", "Listeners", before, after))
+
+    own, any_host = listener("shop.example.com", "TLSv1_3"), listener("*", "TLSv1_3")
+    assert words(own, any_host) == ("gateway takes the hostname *; it was shop.example.com", True)
+    assert words(own, listener("shop.example.com", "TLSv1_2")) == ("gateway needs TLS 1.2; it was TLS 1.3", True)
+    assert words(any_host, own) is None
+    assert words(listener("*.example.com", "TLSv1_2"), own) is None
+
+
 @pytest.mark.parametrize(
     ("field", "before", "after"),
     [

@@ -106,6 +106,30 @@ def widened() -> list[Review | Failure]:
     return [review(old, old.model_copy(update={"grants": tuple(grants)}))]
 
 
+def unshown() -> list[Review | Failure]:
+    """A regular expression in place of a prefix."""
+    old = shipped("layered-allow")
+    regex = Permission.model_validate({"path_regex": "/(ratings|admin)/.*", "methods": ("GET",)})
+    grants = tuple(
+        grant.model_copy(update={"permissions": (regex,)}) if grant.name == "ratings-viewer" else grant
+        for grant in old.grants
+    )
+    return [review(old, old.model_copy(update={"grants": grants}))]
+
+
+def many_limits() -> list[Review | Failure]:
+    """More changes of limits than a comment has room for, beside what opens; and a failure of many words."""
+    names = [f"service-{number:04}" for number in range(1500)]
+    services = {name: Service(port=9080, command=("run",)) for name in names}
+    gateway = Gateway(routes=(Route(exact="/", to=names[0]),))
+    made = Application(description="made", services=services, clients={}, gateway=gateway).named("made")
+    limits = {f"limit-of-{name}": Limit(on=name, max_inbound_connections=5) for name in names}
+    old, new = (Posture(description="d", limits=each).named(name) for name, each in (("some", limits), ("none", {})))
+    grant = Grant.model_validate({"name": "g", "source": names[1], "destination": names[0]}, by_name=True)
+    opened = new.model_copy(update={"grants": (grant,)}).named("none")
+    return [review(old, opened, application=made), Failure("prod", "no word of it " * 10_000)]
+
+
 def limit_removed() -> list[Review | Failure]:
     return [review(shipped("rate-limited"), shipped("rate-limited").model_copy(update={"limits": {}}))]
 
@@ -180,6 +204,7 @@ CASES: dict[str, Callable[[], list[Review | Failure]]] = {
     "deny-all-to-layered-allow": opening,
     "layered-allow-to-deny-all": closing,
     "widened-path": widened,
+    "no-request-shows-it": unshown,
     "removed-limit": limit_removed,
     "policy-violation": violation,
     "failing-stack": failing,
@@ -259,6 +284,24 @@ def test_a_widened_path_and_a_removed_limit_are_said_in_words(comments: dict[str
     assert "- ⚠️ productpage: unlimited per caller, was 20/s per caller, burst 40" in text
     assert "opens nothing, ⚠️ loosens 4 protections" in text
     assert "edited fields" not in text, "what is said in words isn't shown again"
+
+
+def test_what_no_request_shows_is_in_the_verdict_and_widens(comments: dict[str, str]) -> None:
+    text = comments["no-request-shows-it"]
+    assert text.splitlines()[1] == "## Posture: ⚠️ may open 1 call"
+    assert "| reviews → ratings |" in text
+    [found] = unshown()
+    assert isinstance(found, Review)
+    assert found.widens
+
+
+def test_changes_in_words_are_cut_by_lines_and_leave_room_for_what_opens() -> None:
+    text = review_markdown(many_limits())
+    assert 1 < len(text.encode()) <= LIMIT
+    assert "**new caller**" in text
+    assert "more changes of protections are left out" in text
+    assert "### prod: no preview" in text
+    assert "no word of it" in text
 
 
 def test_a_refusal_is_in_the_verdict_and_a_suppression_is_shown(comments: dict[str, str]) -> None:
