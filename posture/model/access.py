@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.conditions import Facts
 from posture.model.entry import Kind
-from posture.model.headers import as_rules_see
+from posture.model.headers import NOTHING_SENT, as_rules_see
 from posture.model.intentions import Decision, Intentions
 from posture.model.paths import METHODS, Normalization, Refusal
 from posture.model.routes import Arrival, Routes
@@ -44,7 +44,8 @@ class Request:
     """A request to a destination's sidecar.
 
     ``source`` is the service that the caller's certificate names, None for a caller without a certificate of the mesh.
-    ``path`` may have a query. Several values of one header are joined by a comma; `host` is a header like others.
+    ``path`` may have a query. Several values of one header are joined by a comma; `host` is a header like others, and
+    the destination's name where it isn't given, for HTTP wants one.
     ``tokens`` names the JWT providers of which it bears a valid token with the right claims.
     """
 
@@ -76,6 +77,7 @@ class Access:
         words = "no rule matches"
         self._by_default = Decision(self._allow, f"default policy {default}", words, 200 if self._allow else 403)
         self._plans: dict[str, dict[str | None, _Plan]] = {}
+        self._unadorned: dict[str, Mapping[str, str]] = {}
 
     def decide(self, request: Request) -> Decision:
         """Whether the destination's sidecar lets a request through."""
@@ -121,7 +123,17 @@ class Access:
             return target
         if isinstance(headers, Refusal):
             return headers
+        if "host" not in headers:
+            headers = self._with_host(headers, request.destination)
         return Facts(request.method, target.partition("?")[0], target, headers)
+
+    def _with_host(self, headers: Mapping[str, str], destination: str) -> Mapping[str, str]:
+        if headers is not NOTHING_SENT:
+            return {**headers, "host": destination}
+        found = self._unadorned.get(destination)
+        if found is None:
+            found = self._unadorned[destination] = {**headers, "host": destination}
+        return found
 
     def is_http(self, destination: str) -> bool:
         """Whether a service's protocol has paths and methods; without a protocol it is tcp."""

@@ -16,7 +16,7 @@ from posture.model.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["as_rules_see"]
+__all__ = ["NOTHING_SENT", "as_rules_see"]
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -41,7 +41,7 @@ _WRITTEN = {
     "x-request-id": "00000000-0000-4000-8000-000000000000",  # stands for a random one
     "x-forwarded-client-cert": "By=spiffe://",  # goes on with both certificates; only its presence is of use here
 }
-_NOTHING_SENT = {**_WRITTEN, ":scheme": "https"}
+NOTHING_SENT = {**_WRITTEN, ":scheme": "https"}
 
 
 def as_rules_see(headers: Mapping[str, str], target: str) -> Mapping[str, str] | Refusal:
@@ -53,7 +53,7 @@ def as_rules_see(headers: Mapping[str, str], target: str) -> Mapping[str, str] |
     """
     scheme, _, rest = ("", "", "") if target.startswith("/") else target.partition("://")
     if not headers and not scheme:
-        return _NOTHING_SENT
+        return NOTHING_SENT
     seen = dict(headers)
     if scheme:
         host = _IN_A_URL.fullmatch(re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")[2])

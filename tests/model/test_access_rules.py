@@ -269,3 +269,13 @@ NAMES: dict[str, tuple[list[Entry], Request, str, int | None]] = {
 def test_a_decision_names_its_rule(rules: list[Entry], request_: Request, rule: str, status: int | None) -> None:
     found = decide(rules, request_)
     assert (found.rule, found.status) == (rule, status)
+
+
+@pytest.mark.parametrize("name", ["host", ":authority"])
+def test_a_request_asks_for_its_destination_by_name_unless_it_has_another_host(name: str) -> None:
+    here, there = ({"Header": [{"Name": name, "Exact": host}]} for host in ("d1", "elsewhere"))
+    access = Access(entries([layer7("web", ("allow", here))]))
+    assert access.decide(Request("web", "d1")).allowed
+    assert access.decide(Request("web", "d1", headers={"x-key": "1"})).allowed
+    assert not access.decide(Request("web", "d1", headers={"host": "elsewhere"})).allowed
+    assert not Access(entries([layer7("web", ("allow", there))])).decide(Request("web", "d1")).allowed
