@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from policies.inputs import NotKnownError, known, plain_texts
-from policies.shapes import misfit
+from policies.shapes import misfit, other_identity
 from policies.view import Certificate, ForeignEntry, Release, Resource, Unreadable
 from policies.workloads import KINDS as WORKLOADS
 from policies.workloads import read_workload
@@ -87,7 +87,7 @@ def _config_entry(name: str, inputs: dict[str, Any]) -> Resource:
 
 
 def _entry(kind: str, name: str, body: Any) -> View:  # noqa: ANN401 - any JSON
-    wrong = misfit(kind, body)
+    wrong = misfit(kind, body) or other_identity(kind, name, body)
     if wrong:
         return Unreadable(wrong)
     if kind == _CERTIFICATE:

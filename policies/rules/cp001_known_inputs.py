@@ -15,7 +15,8 @@ RULE = Rule(
     title="What the rules read is known in the preview",
     level=Level.MANDATORY,
     why="Pulumi skips a policy whose input is not known yet, so a posture could pass that nobody has seen.",
-    mend="Give kind, name and content values that do not depend on what other resources turn out to be.",
+    mend="Give kind, name and content values that do not depend on what other resources turn out to be, spelt as in "
+    "Consul's documentation.",
     judge=about(Unreadable, judge),
     always=True,
 )
