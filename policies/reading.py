@@ -27,6 +27,8 @@ __all__ = ["of_config_entry", "of_kubernetes", "of_pulumi"]
 _CONSUL_GROUP, _GATEWAY_GROUP = custom_resources.API_VERSION.partition("/")[0], gateway_api.GROUP
 _RELEASES = {"kubernetes:helm.sh/v3:Release", "kubernetes:helm.sh/v3:Chart", "kubernetes:helm.sh/v4:Chart"}
 _CERTIFICATE = "inline-certificate"
+_TYPED = re.compile(r"consul:(index/\w+:)?(Intention|ConfigEntry\w+)")
+"""Types of pulumi-consul 3.15.2 that write config entries in other words."""
 
 
 def of_pulumi(kind: str, name: str, inputs: dict[str, Any]) -> Resource:
@@ -42,7 +44,8 @@ def of_pulumi(kind: str, name: str, inputs: dict[str, Any]) -> Resource:
         group, _, word = kind.removeprefix("kubernetes:").rpartition(":")
         version = group.removeprefix("core/")
         return of_kubernetes({"apiVersion": version, "kind": word, **inputs}, name)
-    return Resource(f"{kind}/{name}", None, tuple(plain_texts(inputs)))
+    unread = Unreadable("no rule reads this type; use ConfigEntry") if _TYPED.fullmatch(kind) else None
+    return Resource(f"{kind}/{name}", unread, tuple(plain_texts(inputs)))
 
 
 def of_config_entry(kind: str, name: str, body: dict[str, Any]) -> Resource:
