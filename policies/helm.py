@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from policies.view import Release
 
-__all__ = ["default_policy", "is_consul", "server_config"]
+__all__ = ["default_policy", "is_consul", "server_config", "version_of"]
+
+_CONSUL = re.compile(r"(?:.*/)?consul(?:(?:-(v?\d[\w.+-]*))?\.tgz(?:\?.*)?)?/*", re.DOTALL)
 
 
 def is_consul(release: Release) -> bool:
-    """Whether it is Consul's chart, by whatever repository."""
-    return release.chart.rstrip("/").rpartition("/")[2] == "consul"
+    """Whether it is Consul's chart: by whatever repository, from a folder, or as an archive, which Helm takes, too."""
+    return _CONSUL.fullmatch(release.chart) is not None
+
+
+def version_of(release: Release) -> str:
+    """The chart's version, which the name of an archive says whatever else is asked for; empty where it is open."""
+    found = _CONSUL.fullmatch(release.chart)
+    return (found and found[1]) or release.version
 
 
 def server_config(release: Release) -> dict[str, Any]:

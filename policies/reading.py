@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from policies.helm import is_consul
 from policies.inputs import NotKnownError, known, plain_texts
 from policies.shapes import misfit, other_identity
 from policies.view import Certificate, ForeignEntry, Release, Resource, Unreadable
@@ -145,4 +146,8 @@ def _release(name: str, inputs: dict[str, Any]) -> Resource:
         return Resource(f"Release/{name}", Unreadable(f"{error} is not known yet"), plain)
     if not isinstance(values or {}, dict):
         return Resource(f"Release/{name}", Unreadable("its values are no map"), plain)
-    return Resource(f"Release/{name}", Release(str(chart), str(version or ""), values or {}), plain)
+    release = Release(str(chart), str(version or ""), values or {})
+    if inputs.get("valueYamlFiles") and is_consul(release):
+        # pulumi-kubernetes merges them with `values`
+        return Resource(f"Release/{name}", Unreadable("its values are in files; write them in values"), plain)
+    return Resource(f"Release/{name}", release, plain)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from policies.examples import RELEASE
-from policies.helm import is_consul
+from policies.helm import is_consul, version_of
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
 
@@ -13,8 +13,9 @@ _EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[\w.]+)?")
 
 def judge(release: Release) -> Iterator[Problem]:
     from_a_folder = release.chart.startswith((".", "/"))  # which has its own version, and is in the project
-    if is_consul(release) and not from_a_folder and not _EXACT.fullmatch(release.version):
-        yield Problem(f"has the version '{release.version or 'newest'}', which is none", ("version",))
+    version = version_of(release)
+    if is_consul(release) and not from_a_folder and not _EXACT.fullmatch(version):
+        yield Problem(f"has the version '{version or 'newest'}', which is none", ("version",))
 
 
 RULE = Rule(
