@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from policies.intention import peer_of
 from policies.rule import Level, Options, Problem, Rule
 from policies.view import Stack
 from posture.model.entry import Kind
@@ -10,7 +11,7 @@ from posture.model.entry import Kind
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
     entries = [entry for _, entry in stack.entries(Kind.SERVICE_INTENTIONS)]
     denied = any(
-        source.get("Name") == "*" and source.get("Action") == "deny"
+        source.get("Name") == "*" and source.get("Action") == "deny" and not peer_of(source)
         for entry in entries
         if entry.name == "*"
         for source in entry.body.get("Sources") or ()

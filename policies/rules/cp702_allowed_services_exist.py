@@ -14,7 +14,8 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
         return
     for resource, entry in stack.entries(Kind.SERVICE_INTENTIONS):
         for allow in allows(entry):
-            for name in (entry.name, allow.source):
+            names = (entry.name,) if allow.peer else (entry.name, allow.source)  # who is at a peer is not known here
+            for name in names:
                 if name not in known and name != "*":
                     yield Problem(
                         f"allows {allow.source} to call {entry.name}: nobody is called {name}", allow.place, resource

@@ -22,6 +22,8 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
         calls.setdefault((source, sample.destination), []).append(sample)
     for resource, entry in stack.entries(Kind.SERVICE_INTENTIONS):
         for allow in allows(entry):
+            if allow.peer:
+                continue  # which calls it makes, its own application says
             declared = calls.get((allow.source, entry.name), ())
             if {allow.source, entry.name} <= known and not any(_matches(stack, allow, sample) for sample in declared):
                 words = f"lets {allow.source} in for what it declares no call for"

@@ -17,9 +17,10 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
         if entry.name not in stack.edge_services:
             continue
         for allow in allows(entry):
-            stranger = allow.source not in stack.gateways | {"*"}  # CP104 has * already
-            if stranger and (allow.source, entry.name) not in welcome:
-                yield Problem(f"lets {allow.source} in past the gateway", allow.place, resource)
+            ours = not allow.peer and (allow.source in stack.gateways or (allow.source, entry.name) in welcome)
+            if not ours and allow.source != "*":  # CP104 has * already
+                who = f"{allow.source} of {allow.peer}" if allow.peer else allow.source
+                yield Problem(f"lets {who} in past the gateway", allow.place, resource)
 
 
 RULE = Rule(
