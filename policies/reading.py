@@ -102,6 +102,8 @@ def _entry(kind: str, name: str, body: Any) -> View:  # noqa: ANN401 - any JSON
 def _object(group: str, kind: str, manifest: dict[str, Any]) -> View | None:
     if group == _CONSUL_GROUP or (group == _GATEWAY_GROUP and kind in gateway_api.KINDS):
         return _custom_resource(kind, manifest)
+    if group == _GATEWAY_GROUP and kind == "TCPRoute":
+        return ForeignEntry("tcp-route", str(manifest["metadata"]["name"]), known(manifest, "spec") or {})
     if kind in WORKLOADS:
         return read_workload(kind, manifest)
     if group == "v1" and kind == "Secret":

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from policies.intention import allows
 from policies.rule import Level, Options, Problem, Rule
-from policies.view import Stack, Workload
+from policies.shapes import misfit
+from policies.view import ForeignEntry, Stack, Workload
 from posture.model.entry import Kind
 
 
@@ -24,11 +25,23 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
 
 def _known(stack: Stack) -> frozenset[str]:
     """The names of the application, else of what the stack declares besides intentions."""
+    gateways = stack.gateways | set(_at_other_gateways(stack))
     if stack.application:
-        return stack.application.sources | stack.gateways
+        return stack.application.sources | gateways
     services = {entry.name for _, entry in stack.entries(Kind.SERVICE_DEFAULTS)}
     services |= {resource.view.name for resource in stack.resources if isinstance(resource.view, Workload)}
-    return frozenset(services | stack.gateways) if services else frozenset()
+    return frozenset(services | gateways) if services else frozenset()
+
+
+def _at_other_gateways(stack: Stack) -> Iterator[str]:
+    """The names of ingress gateways, and of the services that terminating gateways stand for."""
+    for view in (resource.view for resource in stack.resources):
+        if not isinstance(view, ForeignEntry) or misfit(view.kind, view.body):
+            continue  # a custom resource's spec may be anything
+        if view.kind == "ingress-gateway":
+            yield view.name
+        elif view.kind == "terminating-gateway":
+            yield from (service["Name"] for service in view.body.get("Services") or ())
 
 
 RULE = Rule(
