@@ -28,6 +28,7 @@ __all__ = ["Access", "Arrival", "Decision", "Request", "decide"]
 
 NO_HEADERS: Mapping[str, str] = {}
 _NOTHING = Facts("", "", "", NO_HEADERS)
+_HTTP = frozenset({"http", "http2", "grpc"})
 _REFUSED = "mesh/mesh HTTP.Incoming"
 
 
@@ -136,10 +137,14 @@ class Access:
         return found
 
     def is_http(self, destination: str) -> bool:
-        """Whether a service's protocol has paths and methods; without a protocol it is tcp."""
+        """Whether a service's protocol has paths and methods; without a protocol it is tcp.
+
+        Consul takes it in lower case: a service's own when it keeps the entry (`ServiceConfigEntry.Normalize`), and
+        either when it makes the proxy's configuration (agent/xds/config/config.go of 1.22.7).
+        """
         protocol = self._defaults.get(destination, {}).get("Protocol")
         protocol = protocol or (self._proxy_defaults.get("Config") or {}).get("protocol")
-        return protocol in {"http", "http2", "grpc"}
+        return protocol in _HTTP or (isinstance(protocol, str) and protocol.lower() in _HTTP)
 
     def named_sources(self, destination: str) -> frozenset[str]:
         """The sources that have a rule of their own; to all others the destination gives the same answers."""

@@ -177,6 +177,15 @@ def test_permissions_deny_on_a_tcp_service(default: str) -> None:
     assert (found.allowed, found.rule) == (False, "service-intentions/d1 source web")
 
 
+@pytest.mark.parametrize("protocol", ["http", "HTTP", "Http2", "GRPC"])
+def test_a_protocol_may_be_written_in_capitals(protocol: str) -> None:
+    """From Consul's source (`ServiceConfigEntry.Normalize`, `ParseProxyConfig`), not measured."""
+    rules = [layer7("web", ("allow", X))]
+    assert decide(entries(rules, protocol=protocol), Request("web", "d1", path="/x")).allowed
+    proxies = Entry(Kind.PROXY_DEFAULTS, "global", {"Config": {"protocol": protocol}})
+    assert decide([proxies, *entries(rules, protocol="")], Request("web", "d1", path="/x")).allowed
+
+
 def test_a_service_without_a_protocol_is_tcp_unless_the_proxies_default_says_otherwise() -> None:
     # from Consul's source
     rules = Entry(Kind.SERVICE_INTENTIONS, "d1", {"Sources": [layer7("web", ("allow", ALL))]})
