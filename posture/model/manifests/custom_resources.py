@@ -72,10 +72,10 @@ def read_custom_resource(manifest: Manifest) -> Entry:
     body = {**FILLED_IN.get(kind, {}), **_renamed(manifest.get("spec") or {}, _pascal, _nanoseconds)}
     name = manifest["metadata"]["name"]
     if kind is Kind.SERVICE_INTENTIONS:
-        name = body.pop("Destination", {}).get("Name", "")
-        for source in body.get("Sources", []):
+        name = (body.pop("Destination", None) or {}).get("Name", "")
+        for source in body.get("Sources") or []:
             source.update({"Type": "consul", "Precedence": precedence(source.get("Name", ""), name)})
-    for extension in body.get("EnvoyExtensions", []):
+    for extension in body.get("EnvoyExtensions") or []:
         extension.update(_FILLED_IN_EXTENSION)
     return Entry(kind, name, body)
 

@@ -102,19 +102,19 @@ def read_gateway_object(manifest: Manifest) -> Entry:
     """
     kind, name, spec = KINDS[manifest["kind"]], manifest["metadata"]["name"], manifest["spec"]
     if kind is Kind.API_GATEWAY:
-        return Entry(kind, name, {"Listeners": [_read_listener(each) for each in spec.get("listeners", [])]})
+        return Entry(kind, name, {"Listeners": [_read_listener(each) for each in spec.get("listeners") or []]})
     parents = [
         {"Kind": Kind.API_GATEWAY, "Name": each["name"], **_given(SectionName=each.get("sectionName"))}
-        for each in spec.get("parentRefs", [])
+        for each in spec.get("parentRefs") or []
     ]
     rules = [
         {
-            "Matches": [_read_match(match) for match in rule.get("matches", [])],
-            "Services": [{"Name": service["name"]} for service in rule.get("backendRefs", [])],
+            "Matches": [_read_match(match) for match in rule.get("matches") or []],
+            "Services": [{"Name": service["name"]} for service in rule.get("backendRefs") or []],
         }
-        for rule in spec.get("rules", [])
+        for rule in spec.get("rules") or []
     ]
-    return Entry(kind, name, {"Hostnames": spec.get("hostnames", []), "Parents": parents, "Rules": rules})
+    return Entry(kind, name, {"Hostnames": spec.get("hostnames") or [], "Parents": parents, "Rules": rules})
 
 
 def _listener(listener: Mapping[str, Any], placement: Placement) -> Manifest:
@@ -137,10 +137,10 @@ def _listener(listener: Mapping[str, Any], placement: Placement) -> Manifest:
 
 
 def _read_listener(listener: Manifest) -> dict[str, Any]:
-    tls = listener.get("tls")
-    options = (tls or {}).get("options", {})
+    tls = listener.get("tls") or {}
+    options = tls.get("options") or {}
     certificates = [
-        {"Kind": Kind.FILE_SYSTEM_CERTIFICATE, "Name": each["name"]} for each in (tls or {}).get("certificateRefs", [])
+        {"Kind": Kind.FILE_SYSTEM_CERTIFICATE, "Name": each["name"]} for each in tls.get("certificateRefs") or []
     ]
     return {
         "Name": listener["name"],
