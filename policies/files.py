@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from policies.reading import of_config_entry, of_kubernetes, of_pulumi
-from posture.model.entry import Entry
+from posture.model.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from posture.model.document import Document
 
 __all__ = ["Located", "is_resource", "resources_in"]
+
+
+_ONLY_NAMES = {Kind.MESH.value: "mesh", Kind.PROXY_DEFAULTS.value: "global"}
+"""Of kinds that have one entry, which may leave its name out (agent/structs/config_entry*.go of Consul 1.22.7)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def resources_in(document: Document) -> Iterator[Located]:
     if "apiVersion" in data:
         yield from _kubernetes(document)
     elif "Kind" in data:
-        kind, name = data["Kind"], data.get("Name")
+        kind = data["Kind"]
+        name = data.get("Name") or _ONLY_NAMES.get(str(kind))
         if not isinstance(kind, str) or not isinstance(name, str):
             document.fail("a config entry has a Kind and a Name, both text; write them", "Kind")
         body = {key: value for key, value in data.items() if key not in {"Kind", "Name"}}
@@ -61,7 +66,10 @@ def resources_in(document: Document) -> Iterator[Located]:
 def _kubernetes(document: Document) -> Iterator[Located]:
     data = document.data
     if data.get("kind") == "List":
-        for i, item in enumerate(data.get("items") or ()):
+        items = data.get("items") or []
+        if not isinstance(items, list):
+            document.fail("'items' of a List must be a list", "items")
+        for i, item in enumerate(items):
             if not isinstance(item, dict):
                 document.fail("an item that is no object; remove it", "items", i)
             yield _located(of_kubernetes(item), document, ("items", i))

@@ -32,7 +32,10 @@ def server_config(release: Release) -> dict[str, Any]:
         ValueError: It is none.
     """
     text = release.value("server", "extraConfig") or "{}"
-    found = json.loads(text) if isinstance(text, str) else text
+    try:
+        found = json.loads(text) if isinstance(text, str) else text
+    except RecursionError:
+        raise ValueError("too deep") from None
     if not isinstance(found, dict):
         raise ValueError("not a map")  # noqa: TRY004 - as json.loads has it for what is no JSON
     return found

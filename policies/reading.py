@@ -6,7 +6,6 @@ A `ConfigEntry` and the custom resource that consul-k8s makes into the same entr
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -85,7 +84,7 @@ def _config_entry(name: str, inputs: dict[str, Any]) -> Resource:
         body = json.loads(known(inputs, "configJson") or "{}")
     except NotKnownError:
         return Resource(address, Unreadable("configJson is not known yet"), plain)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return Resource(address, Unreadable("configJson is no JSON"), plain)
     return Resource(address, _entry(str(kind), str(own), body), plain)
 
@@ -135,7 +134,7 @@ def _secret(manifest: dict[str, Any]) -> View | None:
     if text is None and isinstance(data, str):
         try:
             text = base64.b64decode(data, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return Unreadable("tls.crt is no Base64")
     return Certificate(text) if isinstance(text, str) else Unreadable("has no tls.crt")
 

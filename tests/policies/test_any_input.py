@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
 from policies.judging import Pack, judge
@@ -71,3 +72,18 @@ def test_rules_survive_junk_anywhere(spot: tuple[int, tuple[Any, ...]], junk: ob
     bad = read(changed(DOCUMENTS[number], place, junk))
     others = tuple(read(each) for i, each in enumerate(DOCUMENTS) if i != number)
     judge(Stack((bad, *others), BOOKINFO), Pack())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"type": "consul:ConfigEntry", "properties": {"kind": "mesh", "name": "mesh", "configJson": "[" * 200_000}},
+        {
+            "type": "kubernetes:helm.sh/v3:Release",
+            "properties": {"chart": "consul", "values": {"server": {"extraConfig": "[" * 200_000}}},
+        },
+    ],
+)
+def test_rules_survive_json_that_is_too_deep_to_read(document: dict[str, Any]) -> None:
+    resource = read({"resources": {"deep": document}})
+    assert {each.rule.id for each in judge(Stack((resource,)), Pack())} & {"CP001", "CP103"}

@@ -162,8 +162,9 @@ def test_a_posture_s_findings_stand_at_its_grants(folder: Path, tmp_path: Path) 
 
 def test_what_is_no_resource_gets_one_line(folder: Path) -> None:
     for text, words in (
-        ("Kind: mesh\n", "a config entry has a Kind and a Name, both text"),
+        ("Kind: service-defaults\n", "a config entry has a Kind and a Name, both text"),
         ("apiVersion: v1\n", "an object of Kubernetes has a kind and metadata"),
+        ("{apiVersion: v1, kind: List, items: 5}\n", "'items' of a List must be a list"),
         ("resources: [1]\n", "'resources' must be a map"),
         ("resources: {a: {}}\n", "resource 'a' has no type"),
         ("name: x\n", "neither a posture nor a resource"),
@@ -173,3 +174,14 @@ def test_what_is_no_resource_gets_one_line(folder: Path) -> None:
         answer = CliRunner().invoke(posture, ["policy", str(folder / "bad.yaml")])
         assert words in str(answer.exception)
         assert type(answer.exception).__name__ == "InputError"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("mesh", "mesh"), ("proxy-defaults", "global")])
+def test_an_entry_of_which_there_is_one_needs_no_name(folder: Path, kind: str, name: str) -> None:
+    (folder / "bad.yaml").write_text(
+        f"Kind: {kind}\nMutualTLSMode: permissive\nAllowEnablingPermissiveMutualTLS: true\n"
+    )
+    (folder / "suppressions.yaml").write_text("suppressions: []\n")
+    found = json.loads(run(folder, "json").stdout)["findings"]
+    assert "CP101" in {each["rule"] for each in found}
+    assert {each["resource"] for each in found} == {f"{kind}/{name}"}
