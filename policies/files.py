@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from policies.reading import of_config_entry, of_kubernetes, of_pulumi
 from posture.model.entry import Entry, Kind
@@ -44,14 +44,14 @@ def is_resource(document: Document) -> bool:
 
 
 def resources_in(document: Document) -> Iterator[Located]:
-    """The resources of a document: one of Kubernetes (or a `List`), a config entry, or a Pulumi program in YAML.
+    """The resources of a document: one of Kubernetes (or a list), a config entry, or a Pulumi program in YAML.
 
     Raises:
         InputError: It looks like one of these and isn't.
     """
     data = document.data
     if "apiVersion" in data:
-        yield from _kubernetes(document)
+        yield from _kubernetes(document, data)
     elif "Kind" in data:
         kind = data["Kind"]
         name = data.get("Name") or _ONLY_NAMES.get(str(kind))
@@ -63,20 +63,26 @@ def resources_in(document: Document) -> Iterator[Located]:
         yield from _program(document)
 
 
-def _kubernetes(document: Document) -> Iterator[Located]:
-    data = document.data
-    if data.get("kind") == "List":
+def _kubernetes(document: Document, data: dict[str, Any], below: Place = ()) -> Iterator[Located]:
+    """An object, or those of a list, which is whatever has `items`; in a `PodList` they are pods without saying so.
+
+    As kubectl has it (`unstructuredJSONScheme`, apimachinery/pkg/apis/meta/v1/unstructured/helpers.go).
+    """
+    kind = data.get("kind")
+    if kind == "List" or "items" in data:
         items = data.get("items") or []
         if not isinstance(items, list):
-            document.fail("'items' of a List must be a list", "items")
+            document.fail("'items' of a list must be a list", *below, "items")
         for i, item in enumerate(items):
             if not isinstance(item, dict):
-                document.fail("an item that is no object; remove it", "items", i)
-            yield _located(of_kubernetes(item), document, ("items", i))
+                document.fail("an item that is no object; remove it", *below, "items", i)
+            unsaid = not item.keys() & {"apiVersion", "kind"}
+            own = {"apiVersion": data.get("apiVersion"), "kind": str(kind).removesuffix("List")} if unsaid else {}
+            yield from _kubernetes(document, {**own, **item}, (*below, "items", i))
         return
-    if not isinstance(data.get("kind"), str) or not isinstance(data.get("metadata"), dict):
-        document.fail("an object of Kubernetes has a kind and metadata; write them", "apiVersion")
-    yield _located(of_kubernetes(data), document, ())
+    if not isinstance(kind, str) or not isinstance(data.get("metadata"), dict):
+        document.fail("an object of Kubernetes has a kind and metadata; write them", *below, "apiVersion")
+    yield _located(of_kubernetes(data), document, below)
 
 
 def _program(document: Document) -> Iterator[Located]:

@@ -164,7 +164,7 @@ def test_what_is_no_resource_gets_one_line(folder: Path) -> None:
     for text, words in (
         ("Kind: service-defaults\n", "a config entry has a Kind and a Name, both text"),
         ("apiVersion: v1\n", "an object of Kubernetes has a kind and metadata"),
-        ("{apiVersion: v1, kind: List, items: 5}\n", "'items' of a List must be a list"),
+        ("{apiVersion: v1, kind: List, items: 5}\n", "'items' of a list must be a list"),
         ("resources: [1]\n", "'resources' must be a map"),
         ("resources: {a: {}}\n", "resource 'a' has no type"),
         ("name: x\n", "neither a posture nor a resource"),
@@ -185,3 +185,27 @@ def test_an_entry_of_which_there_is_one_needs_no_name(folder: Path, kind: str, n
     found = json.loads(run(folder, "json").stdout)["findings"]
     assert "CP101" in {each["rule"] for each in found}
     assert {each["resource"] for each in found} == {f"{kind}/{name}"}
+
+
+def test_a_list_is_whatever_has_items(folder: Path) -> None:
+    (folder / "bad.yaml").write_text(
+        "apiVersion: consul.hashicorp.com/v1alpha1\n"
+        "kind: ServiceIntentionsList\n"
+        "metadata: {}\n"
+        "items:\n"
+        "  - metadata: {name: ratings}\n"
+        "    spec: {destination: {name: ratings}, sources: [{name: '*', action: allow}]}\n"
+        "  - apiVersion: v1\n"
+        "    kind: List\n"
+        "    items:\n"
+        "      - apiVersion: consul.hashicorp.com/v1alpha1\n"
+        "        kind: ServiceDefaults\n"
+        "        metadata: {name: ratings}\n"
+        "        spec: {mutualTLSMode: permissive}\n"
+    )
+    found = json.loads(run(folder, "json").stdout)["findings"]
+    assert [(each["rule"], each["resource"], each["line"]) for each in found] == [
+        ("CP101", "service-defaults/ratings", 13),
+        ("CP104", "service-intentions/ratings", 6),
+        ("CP701", "stack", 1),
+    ]
