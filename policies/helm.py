@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from policies.view import Release
 
-__all__ = ["default_policy", "is_consul", "server_config", "version_of"]
+__all__ = ["acl_config", "default_policy", "is_consul", "loads_more", "server_config", "version_of"]
 
 _CONSUL = re.compile(r"(?:.*/)?consul(?:(?:-(v?\d[\w.+-]*))?\.tgz(?:\?.*)?)?/*", re.DOTALL)
 
@@ -26,7 +26,7 @@ def version_of(release: Release) -> str:
 
 
 def server_config(release: Release) -> dict[str, Any]:
-    """The servers' own configuration, which the chart takes as a text of JSON.
+    """The servers' own configuration, which the chart takes as a text of JSON; its keys are in lower case here.
 
     Raises:
         ValueError: It is none.
@@ -36,9 +36,32 @@ def server_config(release: Release) -> dict[str, Any]:
         found = json.loads(text) if isinstance(text, str) else text
     except RecursionError:
         raise ValueError("too deep") from None
-    if not isinstance(found, dict):
-        raise ValueError("not a map")  # noqa: TRY004 - as json.loads has it for what is no JSON
-    return found
+    return _block(found)
+
+
+def acl_config(release: Release) -> dict[str, Any]:
+    """What the servers' own configuration says about ACLs; it goes over what the chart writes, being read last.
+
+    `acl_default_policy` is the field's former name (`agent/config/deprecated.go` of Consul 1.22.7).
+
+    Raises:
+        ValueError: The servers' configuration is no JSON, or this part of it no map.
+    """
+    config = server_config(release)
+    acl = _block(config.get("acl"))
+    if acl.get("default_policy") is None:
+        acl["default_policy"] = config.get("acl_default_policy")
+    return acl
+
+
+def loads_more(release: Release) -> bool:
+    """Whether the servers read configuration that isn't in the values.
+
+    `server.extraVolumes` with `load` become a -config-dir (templates/server-statefulset.yaml of 2.0.3).
+    """
+    volumes = release.value("server", "extraVolumes")
+    each = volumes.values() if isinstance(volumes, dict) else volumes if isinstance(volumes, list) else ()
+    return any(isinstance(volume, dict) and volume.get("load") for volume in each)
 
 
 def default_policy(release: Release) -> str:
@@ -50,7 +73,22 @@ def default_policy(release: Release) -> str:
     Raises:
         ValueError: The servers' configuration is no JSON.
     """
-    config = server_config(release)
-    acl = config.get("acl") if isinstance(config.get("acl"), dict) else {}
     managed = "deny" if release.value("global", "acls", "manageSystemACLs") is True else "allow"
-    return str(config.get("default_intention_policy") or (acl or {}).get("default_policy") or managed)
+    acls = acl_config(release).get("default_policy")
+    return str(server_config(release).get("default_intention_policy") or acls or managed)
+
+
+def _block(value: object) -> dict[str, Any]:
+    """A block of an agent's configuration as Consul reads it: its keys in any case, and a list of one block as that.
+
+    The former is mapstructure's way, the latter HookWeakDecodeFromSlice's (`lib/decode/decode.go` of Consul 1.22.7).
+    """
+    found = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError("not a map")  # noqa: TRY004 - as json.loads has it for what is no JSON
+    lower = {str(key).lower(): each for key, each in found.items()}
+    if len(lower) < len(found):
+        raise ValueError("a key stands there in two spellings")
+    return lower

@@ -16,7 +16,7 @@ def judge(release: Release) -> Iterator[Problem]:
     try:
         default = default_policy(release)
     except ValueError:
-        yield Problem("server.extraConfig is no JSON, so its default policy can't be told", _PLACE)
+        yield Problem("server.extraConfig is no JSON that Consul reads, so its default policy can't be told", _PLACE)
         return
     if default != "deny":
         yield Problem(f"what no intention matches is answered by '{default}'", _PLACE)

@@ -1,16 +1,36 @@
 """Consul's ACLs are on."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from policies.examples import RELEASE
-from policies.helm import is_consul
+from policies.helm import acl_config, is_consul, loads_more
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
 
+_OWN = ("values", "server", "extraConfig")
+
 
 def judge(release: Release) -> Iterator[Problem]:
-    if is_consul(release) and release.value("global", "acls", "manageSystemACLs") is not True:
+    if not is_consul(release):
+        return
+    if release.value("global", "acls", "manageSystemACLs") is not True:
         yield Problem("installs Consul without ACLs", ("values", "global", "acls", "manageSystemACLs"))
+    acl = _own(release)
+    enabled, default = acl.get("enabled"), acl.get("default_policy")
+    if enabled is not None and enabled is not True:
+        yield Problem("turns ACLs off in server.extraConfig", _OWN)
+    if default is not None and default != "deny":
+        yield Problem("allows in server.extraConfig what no ACL rule is about", _OWN)
+    if loads_more(release):
+        yield Problem("loads server.extraVolumes, which may turn ACLs off", ("values", "server", "extraVolumes"))
+
+
+def _own(release: Release) -> dict[str, Any]:
+    try:
+        return acl_config(release)
+    except ValueError:  # which CP103 says
+        return {}
 
 
 RULE = Rule(
@@ -18,7 +38,8 @@ RULE = Rule(
     title="Consul's ACLs are on",
     level=Level.MANDATORY,
     why="Without ACLs any pod can register as any service and write intentions.",
-    mend="Set global.acls.manageSystemACLs to true.",
+    mend="Set global.acls.manageSystemACLs to true, leave enabled and default_policy out of server.extraConfig, and "
+    "move there what server.extraVolumes load.",
     judge=about(Release, judge),
 )
 
