@@ -67,11 +67,13 @@ class Release:
     version: str
     values: Mapping[str, Any]
 
-    def value(self, *path: str) -> Any:  # noqa: ANN401 - any YAML
-        """A value by its path; None where it isn't set."""
+    def value(self, *path: str, absent: Any = None) -> Any:  # noqa: ANN401 - any YAML
+        """A value by its path; where it isn't set, what is given for that. One that is set to null is None."""
         here: Any = self.values
         for key in path:
-            here = here.get(key) if isinstance(here, dict) else None
+            if not isinstance(here, dict) or key not in here:
+                return absent
+            here = here[key]
         return here
 
 

@@ -14,9 +14,9 @@ def judge(release: Release) -> Iterator[Problem]:
     place = ("values", "global", "tls")
     if release.value("global", "tls", "enabled") is not True:
         yield Problem("installs Consul without TLS: global.tls.enabled is not true", (*place, "enabled"))
-    for field in ("verify", "httpsOnly"):
-        if release.value("global", "tls", field) is False:
-            yield Problem(f"sets global.tls.{field} to false", (*place, field))
+    for field in ("verify", "httpsOnly"):  # which the chart goes by as true or not: 0, "" and null turn them off
+        if release.value("global", "tls", field, absent=True) is not True:
+            yield Problem(f"sets global.tls.{field} to something other than true", (*place, field))
 
 
 RULE = Rule(

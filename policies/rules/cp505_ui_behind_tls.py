@@ -7,14 +7,17 @@ from policies.helm import is_consul
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
 
+_OPEN = ("LoadBalancer", "NodePort")  # compared, not hashed: the value may be anything
+
 
 def judge(release: Release) -> Iterator[Problem]:
     if not is_consul(release) or release.value("ui", "enabled") is False:
         return
     kind = release.value("ui", "service", "type")
-    if kind in {"LoadBalancer", "NodePort"} and release.value("global", "tls", "enabled") is not True:
+    if kind in _OPEN and release.value("global", "tls", "enabled") is not True:
         yield Problem(f"shows the UI on a {kind} without TLS", ("values", "ui", "service", "type"))
-    if release.value("ui", "ingress", "enabled") is True and not release.value("ui", "ingress", "tls"):
+    shown = release.value("ui", "ingress", "enabled")  # by truthiness, and not "-": templates/ui-ingress.yaml of 2.0.3
+    if shown and shown != "-" and not release.value("ui", "ingress", "tls"):
         yield Problem("shows the UI on an ingress without TLS", ("values", "ui", "ingress"))
 
 
