@@ -29,6 +29,8 @@ _RELEASES = {"kubernetes:helm.sh/v3:Release", "kubernetes:helm.sh/v3:Chart", "ku
 _CERTIFICATE = "inline-certificate"
 _TYPED = re.compile(r"consul:(index/\w+:)?(Intention|ConfigEntry\w+)")
 """Types of pulumi-consul 3.15.2 that write config entries in other words."""
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where one word of a kind ends, as in `JWTProvider`."""
 
 
 def of_pulumi(kind: str, name: str, inputs: dict[str, Any]) -> Resource:
@@ -119,8 +121,10 @@ def _custom_resource(kind: str, manifest: dict[str, Any]) -> View:
         elif kind in gateway_api.KINDS:
             found = gateway_api.read_gateway_object(whole)
         else:
-            words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind).lower()
-            return ForeignEntry(words, str(whole["metadata"]["name"]), whole["spec"] or {})
+            fields = custom_resources.read_fields(whole["spec"] or {})
+            if not isinstance(fields, dict):
+                return Unreadable("its spec is no map")
+            return ForeignEntry(_WORDS.sub("-", kind).lower(), str(whole["metadata"]["name"]), fields)
     except (AttributeError, KeyError, TypeError, ValueError):
         return Unreadable(f"its spec is none of a {kind}")
     wrong = misfit(found.kind, found.body) if isinstance(found.name, str) else "its name is no text"

@@ -9,6 +9,8 @@ from posture.model.entry import Entry
 
 _KINDS = {"sameness-group", "control-plane-request-limit"}
 _FIELDS = {"Namespace", "Partition", "SamenessGroup", "RateLimits", "PrioritizeByLocality"}
+_FREE_MAPS = {"Add", "Arguments", "Config", "LegacyMeta", "Meta", "Set"}
+"""Fields whose content is somebody else's: an extension's, a proxy's, or anybody's notes and headers."""
 _EXTENSIONS = {"builtin/http/localratelimit"}
 _ITS_OWN: tuple[object, ...] = ("", "default", None)  # compared, not hashed: the value may be anything
 
@@ -30,7 +32,8 @@ def _fields(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:  # noqa: A
     if isinstance(value, dict):
         for key, each in value.items():
             yield (*place, key), each if not isinstance(each, dict | list) or each else None
-            yield from _fields(each, (*place, key))
+            if key not in _FREE_MAPS:
+                yield from _fields(each, (*place, key))
     elif isinstance(value, list):
         for i, each in enumerate(value):
             yield from _fields(each, (*place, i))
@@ -52,6 +55,7 @@ Kind: service-defaults
 Name: details
 Namespace: default
 Protocol: http
+Meta: {Namespace: shop}
 """
 
 REFUSED = """

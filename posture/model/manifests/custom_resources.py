@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from posture.model.manifests.placement import Manifest, Placement
 
-__all__ = ["API_VERSION", "KINDS", "read_custom_resource", "render_custom_resource"]
+__all__ = ["API_VERSION", "KINDS", "read_custom_resource", "read_fields", "render_custom_resource"]
 
 API_VERSION = "consul.hashicorp.com/v1alpha1"
 KINDS = {
@@ -69,7 +69,7 @@ def read_custom_resource(manifest: Manifest) -> Entry:
         KeyError: An object of another kind.
     """
     kind = {name: kind for kind, name in KINDS.items()}[manifest["kind"]]
-    body = {**FILLED_IN.get(kind, {}), **_renamed(manifest.get("spec") or {}, _pascal, _nanoseconds)}
+    body = {**FILLED_IN.get(kind, {}), **read_fields(manifest.get("spec") or {})}
     name = manifest["metadata"]["name"]
     if kind is Kind.SERVICE_INTENTIONS:
         name = (body.pop("Destination", None) or {}).get("Name", "")
@@ -78,6 +78,11 @@ def read_custom_resource(manifest: Manifest) -> Entry:
     for extension in body.get("EnvoyExtensions") or []:
         extension.update(_FILLED_IN_EXTENSION)
     return Entry(kind, name, body)
+
+
+def read_fields(spec: Any) -> Any:  # noqa: ANN401 - JSON
+    """A custom resource's fields under their names in Consul's API, whichever kind it is."""
+    return _renamed(spec, _pascal, _nanoseconds)
 
 
 def _without_filled_in(entry: Entry) -> dict[str, Any]:
