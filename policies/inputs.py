@@ -7,6 +7,7 @@ and a rule that reads it is dropped with an *advisory* word, whatever its level.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["UNKNOWN", "NotKnownError", "Secret", "known", "plain_texts", "unveiled"]
+
+
+_JSON = frozenset({"configJson", "extraConfig"})
+"""Fields that hold a map as text: a config entry's body, and in Consul's chart an agent's configuration."""
 
 
 class _Unknown:
@@ -72,9 +77,9 @@ def unveiled(value: Any) -> Any:  # noqa: ANN401 - any input
 
 
 def plain_texts(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Plain]:  # noqa: ANN401 - any input
-    """The texts that are not in a secret; an environment variable goes by its name."""
+    """The texts that are not in a secret, in JSON or not; an environment variable goes by its name."""
     if isinstance(value, str):
-        yield Plain(place, value)
+        yield from _in_json(value, place) if place and place[-1] in _JSON else (Plain(place, value),)
     elif isinstance(value, dict) and value.keys() == {"name", "value"} and isinstance(value["name"], str):
         yield from plain_texts(value["value"], (*place, value["name"]))
     elif isinstance(value, dict):
@@ -83,6 +88,14 @@ def plain_texts(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Plain
     elif isinstance(value, list):
         for i, each in enumerate(value):
             yield from plain_texts(each, (*place, i))
+
+
+def _in_json(text: str, place: tuple[str | int, ...]) -> list[Plain]:
+    try:
+        found = json.loads(text)
+        return list(plain_texts(found, place)) if isinstance(found, dict) else [Plain(place, text)]
+    except (ValueError, RecursionError):
+        return [Plain(place, text)]
 
 
 def _unknown_places(value: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:  # noqa: ANN401

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Iterator
 
-from policies.rule import Level, Options, Problem, Rule
+from policies.rule import Level, Options, Place, Problem, Rule
 from policies.view import Plain, Resource
 
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
 _NAMES = re.compile(
-    r"(?i)(.*[_-])?(token|password|passphrase|secret_?id|(encryption|gossip|private|api)_?key|http_auth)"
+    r"(\A|[_-]|(?=[A-Z][a-z]))"
+    r"(?i:token|password|passphrase|secret_?id|client_?secret|(encryption|gossip|private|api|access)_?key|http_auth)\Z"
 )
-_NO_SECRET = re.compile(r"(?i)|true|false|\$\{.*\}|.*/[^/]*|[a-z0-9.-]*(secret|token)[a-z0-9.-]*")
+_NO_SECRET = re.compile(
+    r"(?i)|true|false|\$\{.*\}|(\.{0,2}|~)/.*|[a-z+]+:.*/.*|.*/[^/]*\.\w+|[a-z0-9.-]*(secret|token)[a-z0-9.-]*"
+)
 """What such a field may also hold: nothing, a reference, a file's name, or the name of a Secret."""
 
 
@@ -29,9 +32,17 @@ def _what(resource: Resource, plain: Plain) -> str | None:
         return "a private key"
     if _JSON_WEB_TOKEN.search(plain.text):
         return "a JSON web token"
-    if _NAMES.fullmatch(plain.key) and not _NO_SECRET.fullmatch(plain.text):
+    if _NAMES.search(plain.key) and not _NO_SECRET.fullmatch(plain.text):
         return f"a {plain.key}"
-    return None
+    return f"the servers' {plain.key}" if plain.text and _is_servers(plain.place) else None
+
+
+def _is_servers(place: Place) -> bool:
+    """Whether it is a secret of an agent's configuration: its gossip key, or what is below acl.tokens."""
+    if "extraConfig" not in place:
+        return False
+    below = [str(part).lower() for part in place[place.index("extraConfig") + 1 :]]
+    return below[-1:] == ["encrypt"] or "tokens" in below[:-1]
 
 
 RULE = Rule(
