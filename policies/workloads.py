@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "read_workload"]
 
 _POD: dict[str, Place] = {"Pod": ("spec",), "CronJob": ("spec", "jobTemplate", "spec", "template", "spec")}
-KINDS = frozenset({"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet"})
+KINDS = frozenset(
+    {"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet"}
+)
+_OF_CONTAINERS = frozenset({"readOnlyRootFilesystem"})
+"""Fields that a pod's securityContext doesn't have, so that no container takes them from it."""
 
 
 def read_workload(kind: str, manifest: dict[str, Any]) -> Workload | Unreadable:
@@ -31,6 +35,7 @@ def read_workload(kind: str, manifest: dict[str, Any]) -> Workload | Unreadable:
     name = known(manifest, *place, "serviceAccountName") or known(manifest, "metadata", "name")
     if not isinstance(of_pod, dict):
         return Unreadable("its securityContext is no map")
+    of_pod = {key: value for key, value in of_pod.items() if key not in _OF_CONTAINERS}
     found = []
     for group in ("initContainers", "containers"):
         for i, each in _items(manifest, (*place, group)):
