@@ -20,11 +20,15 @@ def _images(resource: Resource) -> Iterator[tuple[Place, str]]:
             yield (*container.place, "image"), container.image
     elif isinstance(view, Release):
         for plain in resource.plain:
-            if plain.place[0] == "values" and plain.key.startswith("image") and plain.key not in _NO_IMAGE:
+            if plain.place[0] != "values" or plain.key in _NO_IMAGE:
+                continue
+            if plain.key == "imageTag" or (plain.key == "tag" and str(plain.place[-2]).lower().endswith("image")):
+                yield plain.place, f":{plain.text}"
+            elif plain.key.startswith("image"):
                 yield plain.place, plain.text
 
 
-_NO_IMAGE = {"imagePullPolicy", "imagePullSecrets"}
+_NO_IMAGE = {"imagePullPolicy", "imagePullSecrets", "imageRegistry", "imageRepository"}
 
 
 def _floats(image: str) -> bool:
