@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from policies.reading import of_config_entry, of_kubernetes, of_pulumi
+from policies.view import ForeignEntry
 from posture.model.entry import Entry, Kind
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _program(document: Document) -> Iterator[Located]:
 
 def _located(resource: Resource, document: Document, below: Place) -> Located:
     """An entry's fields are those below its object's ``spec``, in camelCase."""
-    if isinstance(resource.view, Entry):
+    if isinstance(resource.view, Entry | ForeignEntry):
         return Located(resource, document, (*below, "spec"), camel=True)
     return Located(resource, document, below)
 

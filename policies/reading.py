@@ -115,6 +115,7 @@ def _object(group: str, kind: str, manifest: dict[str, Any]) -> View | None:
 def _custom_resource(kind: str, manifest: dict[str, Any]) -> View:
     """A custom resource of Consul or the Gateway API."""
     whole = {"kind": kind, "metadata": manifest["metadata"], "spec": known(manifest, "spec")}
+    found: Entry | ForeignEntry
     try:
         if kind in custom_resources.KINDS.values():
             found = custom_resources.read_custom_resource(whole)
@@ -124,7 +125,7 @@ def _custom_resource(kind: str, manifest: dict[str, Any]) -> View:
             fields = custom_resources.read_fields(whole["spec"] or {})
             if not isinstance(fields, dict):
                 return Unreadable("its spec is no map")
-            return ForeignEntry(_WORDS.sub("-", kind).lower(), str(whole["metadata"]["name"]), fields)
+            found = ForeignEntry(_WORDS.sub("-", kind).lower(), whole["metadata"]["name"], fields)
     except (AttributeError, KeyError, TypeError, ValueError):
         return Unreadable(f"its spec is none of a {kind}")
     wrong = misfit(found.kind, found.body) if isinstance(found.name, str) else "its name is no text"

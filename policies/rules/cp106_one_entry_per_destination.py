@@ -10,9 +10,10 @@ from posture.model.entry import Kind
 def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
     seen: set[str] = set()
     for resource, entry in stack.entries(Kind.SERVICE_INTENTIONS):
-        if entry.name in seen:
+        name = entry.name.lower()  # so does Consul's state store: two in other cases are one
+        if name in seen:
             yield Problem("is written twice; the later one wins, or is refused", on=resource)
-        seen.add(entry.name)
+        seen.add(name)
 
 
 RULE = Rule(
@@ -36,6 +37,6 @@ Name: details
 Sources: [{Name: productpage, Action: allow}]
 ---
 Kind: service-intentions
-Name: details
+Name: Details
 Sources: [{Name: fortio, Action: deny}]
 """

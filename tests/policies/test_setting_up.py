@@ -143,7 +143,7 @@ def test_a_stack_s_own_edition_counts_unless_the_rule_s_option_is_set(
     """Enterprise's native rates are what a stack with that edition compiles to."""
     for name in ("apps", "stacks"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "Pulumi.yaml").touch()
+    (tmp_path / "Pulumi.yaml").write_text("name: x\n")
     (tmp_path / "stacks" / "quick.yaml").write_text("description: quick\nlimits: {details: {requestsPerSecond: 5}}\n")
     settings = "config: {consul-posture:posture: quick, consul-posture:edition: %s}\n"
     (tmp_path / "Pulumi.ce.yaml").write_text(settings % "community")
