@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "model": {"errors", "model"},
     "cluster": {"errors", "model", "verify", "cluster"},
-    "program": {"errors", "model", "cluster", "program"},
+    "program": {"errors", "model", "cluster", "local", "program"},
     "local": {"errors", "model", "verify", "cluster", "local"},
     "verify": {"errors", "model", "verify"},
     "report": {"errors", "model", "verify", "report"},

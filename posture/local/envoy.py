@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from posture.local.layout import Layout
 
-__all__ = ["admin", "envoy_program", "is_connected", "is_draining", "is_live", "write_bootstraps"]
+__all__ = ["admin", "envoy_program", "is_connected", "is_draining", "is_live", "updates", "write_bootstraps"]
 
 _AT_ONCE = 2
 DRAIN_SECONDS = 1
@@ -85,6 +85,13 @@ def is_connected(layout: Layout, name: str) -> bool:
     """Whether an Envoy hears of changes: it has a stream to Consul. One that lost it enforces what it heard last."""
     answer = admin(layout, name, "/stats?filter=^control_plane.connected_state$")
     return answer is not None and answer.text.strip().endswith(": 1")
+
+
+def updates(layout: Layout, name: str) -> int | None:
+    """How many configurations of its listeners an Envoy has taken since it was started; None if it doesn't answer."""
+    answer = admin(layout, name, "/stats?filter=^listener_manager.lds.update_success$")
+    said = answer.text.rpartition(":")[2].strip() if answer else ""
+    return int(said) if said.isdigit() else None
 
 
 def is_draining(layout: Layout, name: str) -> bool:

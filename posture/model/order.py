@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from posture.model.entries import Entry, Kind
@@ -41,10 +42,15 @@ class Effect(IntEnum):
 
 @dataclass(frozen=True)
 class Write:
-    """An entry, and those that have to be written before it, all of which stand before it in `writes`."""
+    """An entry, and those that have to be written before it, all of which stand before it in `writes`.
+
+    ``settles`` are those that should be in force before anything is written that waits for this entry: all that are
+    changed and do no more than it does, if others do more. What is new had nothing to close.
+    """
 
     entry: Entry
     after: tuple[Key, ...]
+    settles: tuple[Key, ...] = ()
 
 
 def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
@@ -62,12 +68,15 @@ def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
     # What stays as it is goes with what tightens: it relies on the same, and is there for all that come later.
     order = sorted(effects, key=lambda each: each[0] or Effect.TIGHTENS)
     steps = [[key(entry) for found, entry in order if found is step] for step in Effect]
-    gates = _gates([step for step in steps if step])
+    steps = [step for step in steps if step]
+    gates = _gates(steps)
+    changed = [[each for each in step if each in before] for step in steps]
+    settled = {step[-1]: tuple(chain(*changed[: number + 1])) for number, step in enumerate(steps[:-1])}
     done: set[Key] = set()
     found = []
     for _, entry in order:
         after = dict.fromkeys([*(each for each in _bases(entry) if each in done), *gates.get(key(entry), ())])
-        found.append(Write(entry, tuple(after)))
+        found.append(Write(entry, tuple(after), settled.get(key(entry), ())))
         done.add(key(entry))
     return tuple(found)
 

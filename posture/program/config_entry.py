@@ -20,7 +20,10 @@ __all__ = ["config_entry"]
 
 
 def config_entry(
-    entry: Entry, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+    entry: Entry,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+    hooks: pulumi.ResourceHookBinding | None = None,
 ) -> consul.ConfigEntry:
     """Declare an entry; its resource is named by kind and name, so that a posture switch finds it again."""
     return consul.ConfigEntry(
@@ -28,5 +31,5 @@ def config_entry(
         kind=entry.kind,
         name=entry.name,
         config_json=entry.json,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on)),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on), hooks=hooks),
     )

@@ -80,10 +80,14 @@ class KubernetesMesh(pulumi.ComponentResource):
             before = ConsulRelease(name, release, after(cluster))
 
         def declare(
-            entry: Entry, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+            entry: Entry,
+            parent: pulumi.Resource,
+            depends_on: Sequence[pulumi.Resource] = (),
+            hooks: pulumi.ResourceHookBinding | None = None,
         ) -> pulumi.Resource:
             manifest = render_custom_resource(entry, found.placement)
-            return manifest_resource(manifest, pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on)))
+            opts = pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on), hooks=hooks)
+            return manifest_resource(manifest, opts)
 
         security = Security(name, SecurityArgs(args.entries, args.held, declare), after(before))
         pods = Workloads(name, WorkloadsArgs(found.workloads), after(security))

@@ -19,8 +19,10 @@ from posture.model.held import held_entries
 from posture.program.config_entry import config_entry
 from posture.program.gateway import Gateway, GatewayArgs
 from posture.program.security import Security, SecurityArgs
+from posture.program.settling import in_force
 
 if TYPE_CHECKING:
+    from posture.local.proxies import Proxies
     from posture.model.entries import Entry
 
 __all__ = ["LocalMesh", "LocalMeshArgs"]
@@ -31,10 +33,14 @@ _OK = 200
 
 @dataclass(frozen=True)
 class LocalMeshArgs:
-    """A posture's entries and the address of the Consul that takes them. The token comes from the environment."""
+    """A posture's entries and the address of the Consul that takes them. The token comes from the environment.
+
+    ``proxies`` is who tells whether the mesh's proxies enforce an entry.
+    """
 
     entries: tuple[Entry, ...]
     consul_address: str
+    proxies: Proxies
 
 
 class LocalMesh(pulumi.ComponentResource):
@@ -49,7 +55,7 @@ class LocalMesh(pulumi.ComponentResource):
         held = _held(args.consul_address)
         provider = consul.Provider("consul", address=args.consul_address, opts=pulumi.ResourceOptions(parent=self))
         opts = pulumi.ResourceOptions(parent=self, providers=[provider])
-        security = Security(name, SecurityArgs(args.entries, held, config_entry), opts)
+        security = Security(name, SecurityArgs(args.entries, held, config_entry, in_force(args.proxies)), opts)
         Gateway(
             name,
             GatewayArgs(args.entries),

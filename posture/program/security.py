@@ -11,7 +11,9 @@ from posture.model.entries import Entry, Kind
 from posture.model.order import key, writes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from posture.model.order import Key
 
 __all__ = ["Declare", "Security", "SecurityArgs"]
 
@@ -22,7 +24,11 @@ class Declare(Protocol):
     """Declares an entry as the resource that it is on a target."""
 
     def __call__(
-        self, entry: Entry, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+        self,
+        entry: Entry,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource] = (),
+        hooks: pulumi.ResourceHookBinding | None = None,
     ) -> pulumi.Resource:
         """Declare it, to be written after others."""
 
@@ -35,11 +41,13 @@ class SecurityArgs:
         entries: The posture's, of which the gateway's are left to the gateway.
         held: What the mesh has now.
         declare: How the target declares an entry.
+        in_force: Hooks that wait until entries are, of which there are few; None where nobody can tell.
     """
 
     entries: tuple[Entry, ...]
     held: tuple[Entry, ...]
     declare: Declare
+    in_force: Callable[[Iterable[Key]], pulumi.ResourceHookBinding | None] | None = None
 
 
 class Security(pulumi.ComponentResource):
@@ -52,7 +60,8 @@ class Security(pulumi.ComponentResource):
         for write in writes(args.held, (entry for entry in args.entries if entry.kind in _KINDS)):
             parent = intentions if write.entry.kind is Kind.SERVICE_INTENTIONS else self
             after = [declared[each] for each in write.after]
-            declared[key(write.entry)] = args.declare(write.entry, parent, after)
+            hooks = args.in_force(write.settles) if args.in_force and write.settles else None
+            declared[key(write.entry)] = args.declare(write.entry, parent, after, hooks)
         self.register_outputs({})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -36,10 +37,13 @@ def deploy(settings: Settings, application: Application, posture: Posture) -> di
 
 def _deploy_to_this_machine(settings: Settings, application: Application, posture: Posture) -> None:
     # Here and below: no target should wait for what another one is made with.
+    from posture.local.layout import Layout  # noqa: PLC0415
+    from posture.local.proxies import Proxies  # noqa: PLC0415
     from posture.program.local_mesh import LocalMesh, LocalMeshArgs  # noqa: PLC0415
 
     entries = compile_entries(application, posture, settings.proxies)
-    LocalMesh(application.name, LocalMeshArgs(entries, settings.consul_address))
+    layout = Layout(pulumi.get_stack(), Path.cwd(), settings.local_network, settings.gateway_port)
+    LocalMesh(application.name, LocalMeshArgs(entries, settings.consul_address, Proxies(layout, application)))
 
 
 def _deploy_to_cluster(settings: Settings, application: Application, posture: Posture) -> None:

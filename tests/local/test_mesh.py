@@ -14,8 +14,11 @@ import psutil
 import pytest
 
 from posture.errors import InputError
+from posture.local.envoy import is_draining
 from posture.local.mesh import Mesh, MeshError
+from posture.local.proxies import Proxies
 from posture.local.tokens import load_secrets
+from posture.model.entry import Kind
 from tests.conftest import eventually
 
 if TYPE_CHECKING:
@@ -139,6 +142,34 @@ def test_a_consul_started_again_behind_our_back_is_told_of_all_members(mesh: Mes
         mesh.wait_healthy(print, timeout=20)
         assert {"details-v1", "fortio", "gateway"} <= set(consul.call("GET", "/agent/services"))
     assert mesh.status().healthy
+
+
+def test_a_write_is_in_force_when_its_proxy_has_heard_and_nothing_drains(mesh: Mesh, application: Application) -> None:
+    proxies = Proxies(mesh._layout, application)
+    before = proxies.updates()
+    assert before.keys() == {"details-v1", "fortio"}
+    entry = {"Kind": "service-intentions", "Name": "details", "Sources": [{"Name": "fortio", "Action": "allow"}]}
+    with mesh._consul() as consul:
+        consul.call("PUT", "/config", entry)
+        try:
+            assert proxies.wait_until_enforced([(Kind.SERVICE_INTENTIONS, "details")], before) == []
+            now = proxies.updates()
+            assert now["details-v1"] > before["details-v1"]
+            assert not is_draining(mesh._layout, "details-v1")
+        finally:
+            consul.call("DELETE", "/config/service-intentions/details")
+
+
+def test_an_envoy_that_is_gone_is_waited_for_by_nobody(mesh: Mesh, application: Application) -> None:
+    proxies = Proxies(mesh._layout, application)
+    kill(mesh, "fortio-envoy")
+    try:
+        before = proxies.updates()
+        assert before.keys() == {"details-v1"}
+        assert proxies.wait_until_enforced([(Kind.MESH, "mesh")], before) == []
+    finally:
+        mesh.start(print)
+        mesh.wait_healthy(print)
 
 
 def test_a_killed_supervisor_takes_its_children_along_and_a_start_brings_all_back(mesh: Mesh) -> None:

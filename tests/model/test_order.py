@@ -118,6 +118,26 @@ def test_what_a_write_does_to_calls(old: dict[str, object], new: dict[str, objec
     assert effect(before, after) is expected
 
 
+def test_what_was_there_has_to_be_in_force_before_anything_loosens() -> None:
+    first = {"name": "a", "from": "gateway", "to": "productpage"}
+    second = {"name": "b", "from": "productpage", "to": "details"}
+    found = writes(made(grants=[second]), made(grants=[first]))
+    [gate] = [write for write in found if write.settles]
+    assert gate.settles == (intentions("details"),)
+    assert gate.entry.name == "details"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("layered-allow", "deny-all"), ("deny-all", "layered-allow"), ("deny-all", "deny-all")]
+)
+def test_what_only_tightens_or_only_loosens_waits_for_nothing(old: str, new: str) -> None:
+    assert not [write for write in writes(compiled(old), compiled(new)) if write.settles]
+
+
+def test_a_new_mesh_waits_for_nothing() -> None:
+    assert not [write for write in writes((), compiled("rate-limited")) if write.settles]
+
+
 @pytest.mark.parametrize("loosest", ["deny-all", "rate-limited"])
 def test_each_waits_for_few(loosest: str) -> None:
     found = writes(compiled("layered-allow"), compiled(loosest))

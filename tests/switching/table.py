@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.conftest import Project
 from tests.switching.slow_mesh import switching_mesh
 from tests.switching.switches import Outcome
-from tests.switching.walks import SHIPPED, SLOWLY, add_made, strict_to_closed
+from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, strict_to_closed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["switch_section"]
 
-MADE, AT_ONCE = 20, (0.0, 0.0)
+MADE, BEHIND, AT_ONCE = 20, 10, (0.0, 0.0)
 HEAD = ("what", "switches", "requests", "wrong answers", "cut off", "time to settle, p50", "p99", "the page, longest")
 INTRO = """\
 ## Switches under traffic
@@ -49,6 +49,10 @@ def switch_section() -> str:
             _row("the same, slowly", *_walk(mesh, SHIPPED, SLOWLY)),
             _row("between made postures, slowly", *_walk(mesh, made, SLOWLY)),
         ]
+        behind = Outcome()
+        for _ in range(BEHIND):
+            behind.add(behind_a_closed_page(mesh))
+        rows.append(_row("to a page, from what was behind it", BEHIND, behind))
         without = strict_to_closed(mesh, ordered=False)
         rows.append(_row("with the order of writes switched off: these have to be wrong", 1, without, wanted=True))
     table = [f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *rows)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.switching.walks import SHIPPED, SLOWLY, add_made, strict_to_closed
+from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, strict_to_closed
 
 if TYPE_CHECKING:
     from tests.switching.switches import Switching
@@ -32,6 +32,13 @@ def test_no_answer_is_wrong_on_the_way_between_made_postures(mesh: Switching) ->
     for number, (old, new) in enumerate(pairwise([SHIPPED[-1], *made])):
         mesh.motion.set_pace(*SLOWLY, seed=number)
         assert mesh.switch(old, new).wrong == []
+
+
+def test_a_page_that_opens_shows_nothing_that_has_just_closed(mesh: Switching) -> None:
+    for _ in range(3):
+        outcome = behind_a_closed_page(mesh)
+        assert outcome.wrong == []
+        assert outcome.changed
 
 
 def test_without_the_order_a_caller_gets_what_neither_allows(mesh: Switching) -> None:

@@ -10,7 +10,7 @@ from tests.postures import made_posture
 if TYPE_CHECKING:
     from tests.switching.switches import Outcome, Switching
 
-__all__ = ["SHIPPED", "SLOWLY", "add_made", "strict_to_closed"]
+__all__ = ["SHIPPED", "SLOWLY", "add_made", "behind_a_closed_page", "strict_to_closed"]
 
 
 def every_ordered_pair(a: str, b: str, c: str, d: str) -> list[str]:
@@ -39,6 +39,19 @@ def add_made(mesh: Switching, number: int) -> list[str]:
     for name in names:
         mesh.add(name, made_posture(chance, mesh.application))
     return names
+
+
+def behind_a_closed_page(mesh: Switching) -> Outcome:
+    """From reviews behind a page that visitors don't get, to the page without reviews: each call changes by itself."""
+    details = {"name": "details", "from": "productpage", "to": "details"}
+    load = {"name": "load", "from": "fortio", "to": "productpage"}
+    reviews = {"name": "reviews", "from": "productpage", "to": "reviews"}
+    visitors = {"name": "visitors", "from": "gateway", "to": "productpage"}
+    mesh.add("behind", {"description": "made", "grants": [load, details, reviews]})
+    mesh.add("before", {"description": "made", "grants": [load, details, visitors]})
+    mesh.motion.set_pace(0, 0, seed=0)
+    mesh.up("behind")
+    return mesh.switch("behind", "before")
 
 
 def strict_to_closed(mesh: Switching, *, ordered: bool) -> Outcome:
