@@ -71,7 +71,9 @@ def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
     steps = [step for step in steps if step]
     gates = _gates(steps)
     changed = [[each for each in step if each in before] for step in steps]
-    settled = {step[-1]: tuple(chain(*changed[: number + 1])) for number, step in enumerate(steps[:-1])}
+    settled = {
+        step[-1]: tuple(chain(*changed[: number + 1])) for number, step in enumerate(steps[:-1]) if changed[number]
+    }
     done: set[Key] = set()
     found = []
     for _, entry in order:
