@@ -19,7 +19,7 @@ from posture.model.matrix import OUTSIDE, UNKNOWN
 from posture.model.matrix import matrix as matrix_of
 from posture.model.origins import origins
 from posture.model.paths import METHODS
-from posture.model.settings import Settings, read_settings
+from posture.model.settings import read_settings
 from posture.report.difference_csv import difference_csv
 from posture.report.difference_json import difference_json
 from posture.report.difference_markdown import difference_markdown
@@ -132,8 +132,6 @@ def _open(stack: str, posture: str | None) -> tuple[Path, Application, str, Acce
     from posture.stack import find_project  # noqa: PLC0415 - loads the mesh's modules, which only this needs
 
     project = find_project()
-    settings = read_settings(project, stack)
-    if posture is not None:
-        settings = Settings.model_validate({**settings.model_dump(), "posture": posture, "through": ""})
+    settings = read_settings(project, stack).under(posture)
     application, chosen = settings.load(project)
     return project, application, chosen.name, Access(compile_entries(application, chosen, settings.proxies))

@@ -22,10 +22,8 @@ def manifests(posture: str | None, stack: str) -> None:
     To be read, and compared with `kubectl diff -f -`. The Helm release and a certificate's key are not among them.
     """
     project = find_project()
-    settings = read_settings(project, stack)
+    settings = read_settings(project, stack).under(posture)
     if settings.target != "kubernetes":
         raise InputError(f"the target of stack '{stack}' is {settings.target}; name one whose target is kubernetes")
-    if posture is not None:
-        settings = settings.model_copy(update={"posture": posture, "through": ""})
     application, chosen = settings.load(project)
     click.echo(manifests_yaml(inventory(application, chosen, settings, stack)), nl=False)

@@ -64,8 +64,7 @@ def verify(
     files = {"json": json_file, "junit": junit_file, "html": html_file}
     _check_files(files)
     opened = open_stack(stack, err)
-    if posture is not None:
-        opened.settings = opened.settings.model_copy(update={"posture": posture, "through": ""})
+    opened.settings = opened.settings.under(posture)
     with opened.live() as target:
         subject = _subject(opened, target)
         with _progress() as progress:

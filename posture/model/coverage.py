@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from posture.model.intentions import ANYONE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = ["Uncovered", "uncovered"]
 
-_ANYONE = "*"
 _RULES = frozenset({"Name", "Action", "Permissions", "Description", "Precedence", "LegacyID", "LegacyMeta", "Type"})
 _PATHS = ("PathExact", "PathPrefix", "PathRegex")
 
@@ -32,14 +33,14 @@ def uncovered(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[U
     then, now = _sources(before), _sources(after)
     freed = bool(before.get("JWT")) and before["JWT"] != after.get("JWT")
     for who, source in now.items():
-        old = then.get(who, then.get(_ANYONE, {}))
+        old = then.get(who, then.get(ANYONE, {}))
         if freed and _allows(source):
             yield Uncovered(source["Name"], None)
         elif source != old:
             yield from _newly(old, source)
     for who, source in then.items():
         if who not in now:  # what is said of anyone holds for it now
-            yield from (each._replace(source=source["Name"]) for each in _newly(source, now.get(_ANYONE, {"Name": ""})))
+            yield from (each._replace(source=source["Name"]) for each in _newly(source, now.get(ANYONE, {"Name": ""})))
 
 
 def _sources(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -78,6 +78,10 @@ class Settings(ClusterSettings):
         """The URL of the local target's gateway."""
         return f"https://localhost:{self.gateway_port}"
 
+    def under(self, posture: str | None) -> Settings:
+        """The same with another posture in full; as they are where none is named."""
+        return self if posture is None else self.model_copy(update={"posture": posture, "through": ""})
+
     def load(self, project: Path) -> tuple[Application, Posture]:
         """Read the application and the posture that these settings name from the project's folder.
 
