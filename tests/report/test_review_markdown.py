@@ -93,28 +93,25 @@ def closing() -> list[Review | Failure]:
     return [review(shipped("layered-allow"), shipped("deny-all"))]
 
 
+def reading(posture: Posture, destination: str, **path: str) -> Posture:
+    """The same, but a service may be read by this path."""
+    permission = Permission.model_validate({**path, "methods": ("GET",)})
+    grants = tuple(
+        grant.model_copy(update={"permissions": (permission,)}) if grant.destination == destination else grant
+        for grant in posture.grants
+    )
+    return posture.model_copy(update={"grants": grants})
+
+
 def widened() -> list[Review | Failure]:
     old = shipped("rate-limited")
-    grants = [
-        grant.model_copy(
-            update={"permissions": (Permission.model_validate({"path_prefix": "/", "methods": ("GET",)}),)}
-        )
-        if grant.name == "details-viewer"
-        else grant
-        for grant in old.grants
-    ]
-    return [review(old, old.model_copy(update={"grants": tuple(grants)}))]
+    return [review(old, reading(old, "details", path_prefix="/"))]
 
 
 def unshown() -> list[Review | Failure]:
     """A regular expression in place of a prefix."""
     old = shipped("layered-allow")
-    regex = Permission.model_validate({"path_regex": "/(ratings|admin)/.*", "methods": ("GET",)})
-    grants = tuple(
-        grant.model_copy(update={"permissions": (regex,)}) if grant.name == "ratings-viewer" else grant
-        for grant in old.grants
-    )
-    return [review(old, old.model_copy(update={"grants": grants}))]
+    return [review(old, reading(old, "ratings", path_regex="/(ratings|admin)/.*"))]
 
 
 def many_limits() -> list[Review | Failure]:
@@ -136,21 +133,12 @@ def limit_removed() -> list[Review | Failure]:
 
 def violation() -> list[Review | Failure]:
     old = shipped("rate-limited")
-    careless = Permission.model_validate({"path_prefix": "/ratings", "methods": ("GET",)})
-    grants = tuple(
-        grant.model_copy(update={"permissions": (careless,)}) if grant.destination == "ratings" else grant
-        for grant in old.grants
-    )
-    new = old.model_copy(update={"grants": grants, "limits": {"productpage": Limit(max_inbound_connections=5)}})
+    careless = reading(reading(old, "ratings", path_prefix="/ratings"), "details", path_prefix="/details")
+    new = careless.model_copy(update={"limits": {"productpage": Limit(max_inbound_connections=5)}})
     noted = Suppression(
         "CP203", "service-intentions/details", "moved in *March* | <b>", date(9999, 12, 31), "suppressions.yaml:2"
     )
-    careless_too = Permission.model_validate({"path_prefix": "/details", "methods": ("GET",)})
-    grants = tuple(
-        grant.model_copy(update={"permissions": (careless_too,)}) if grant.destination == "details" else grant
-        for grant in new.grants
-    )
-    return [review(old, new.model_copy(update={"grants": grants}), pack=Pack(suppressions=Suppressions((noted,))))]
+    return [review(old, new, pack=Pack(suppressions=Suppressions((noted,))))]
 
 
 def failing() -> list[Review | Failure]:
