@@ -8,19 +8,19 @@ See docs/adr/0012.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
+from posture.model.call_changes import call_change, turns
 from posture.model.entries import Entry, Kind
 from posture.model.held import bare
 from posture.model.limit_reading import limit_of
 from posture.model.limit_words import limit_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Effect", "Key", "Write", "effect", "key", "writes"]
 
@@ -29,7 +29,6 @@ Key = tuple[Kind, str]
 
 _FLOORS = ("TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 _DEFAULT_FLOOR = "TLSv1_2"
-_ANY_REQUEST = ""
 
 
 class Effect(IntEnum):
@@ -45,7 +44,7 @@ class Write:
     """An entry, and those that have to be written before it, all of which stand before it in `writes`.
 
     ``settles`` are those that should be in force before anything is written that waits for this entry: all that are
-    changed and do no more than it does, if others do more. What is new had nothing to close.
+    changed in its step and before, if there is a step after it. What is new had nothing to close.
     """
 
     entry: Entry
@@ -57,26 +56,31 @@ def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
     """The wanted entries in the order of their writing.
 
     An entry waits for what it relies on. The last one that tightens waits for all others that do, and what does more
-    than tighten waits for that last one; so on for the next step. So there are few dependencies, and all point back.
+    than tighten waits for that last one; so on for the next step. What does both is a step, or several where one call
+    leads to another (see `call_changes.turns`). So there are few dependencies, and all point back.
 
     Args:
         held: What the mesh has; others are created.
         wanted: What it is to have, each after those that it relies on.
     """
-    before = {key(entry): bare(entry) for entry in held}
-    effects = [(effect(before.get(key(entry)), bare(entry)), entry) for entry in wanted]
+    wanted = tuple(wanted)
+    then, now = ({key(entry): bare(entry) for entry in entries} for entries in (held, wanted))
+    effects = {each: effect(then.get(each), entry) for each, entry in now.items()}
+    both = [name for (kind, name), does in effects.items() if does is Effect.BOTH and kind is Kind.SERVICE_INTENTIONS]
+    turn = {(Kind.SERVICE_INTENTIONS, name): each for name, each in turns(then.values(), now.values(), both).items()}
     # What stays as it is goes with what tightens: it relies on the same, and is there for all that come later.
-    order = sorted(effects, key=lambda each: each[0] or Effect.TIGHTENS)
-    steps = [[key(entry) for found, entry in order if found is step] for step in Effect]
-    steps = [step for step in steps if step]
+    rank = {each: (does or Effect.TIGHTENS, turn.get(each, 0)) for each, does in effects.items()}
+    order = sorted(wanted, key=lambda entry: rank[key(entry)])
+    changing = [each for each in map(key, order) if effects[each]]
+    steps = [list(step) for _, step in groupby(changing, key=lambda each: rank[each])]
     gates = _gates(steps)
-    changed = [[each for each in step if each in before] for step in steps]
+    changed = [[each for each in step if each in then] for step in steps]
     settled = {
         step[-1]: tuple(chain(*changed[: number + 1])) for number, step in enumerate(steps[:-1]) if changed[number]
     }
     done: set[Key] = set()
     found = []
-    for _, entry in order:
+    for entry in order:
         after = dict.fromkeys([*(each for each in _bases(entry) if each in done), *gates.get(key(entry), ())])
         found.append(Write(entry, tuple(after), settled.get(key(entry), ())))
         done.add(key(entry))
@@ -89,16 +93,13 @@ def key(entry: Entry) -> Key:
 
 
 def effect(held: Entry | None, wanted: Entry) -> Effect | None:
-    """What writing an entry does, None if nothing changes; both without empty values (see `held.bare`).
-
-    Judged by what is written there: a permission with another path counts as one that goes and one that comes.
-    """
+    """What writing an entry does, None if nothing changes; both without empty values (see `held.bare`)."""
     if held == wanted:
         return None
     before = held.body if held else {}
     opens, closes = False, True
     if wanted.kind is Kind.SERVICE_INTENTIONS:
-        opens, closes = _intentions(before, wanted.body)
+        opens, closes = map(bool, call_change(before, wanted.body))
     elif held and wanted.kind is Kind.SERVICE_DEFAULTS:
         opens, closes = _limits(before, wanted.body)
     elif held and wanted.kind is Kind.MESH:
@@ -128,25 +129,6 @@ def _gates(steps: list[list[Key]]) -> Mapping[Key, list[Key]]:
         found[step[-1]] = [*gate, *step[:-1]]
         gate = step[-1:]
     return found
-
-
-def _intentions(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Whether something is opened, and whether something is closed."""
-    then, now = set(_rules(before)), set(_rules(after))
-    won = {rule[1] for rule in now - then if (*rule[:2], _ANY_REQUEST) not in then}
-    lost = {rule[1] for rule in then - now if (*rule[:2], _ANY_REQUEST) not in now}
-    return "allow" in won or "deny" in lost, "deny" in won or "allow" in lost
-
-
-def _rules(body: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Who is allowed or denied what, the latter as JSON."""
-    for source in body.get("Sources") or ():
-        who = {field: value for field, value in source.items() if field not in {"Action", "Permissions"}}
-        rules = [(source["Action"], _ANY_REQUEST)] if "Action" in source else []
-        for permission in source.get("Permissions") or ():
-            what = {field: value for field, value in permission.items() if field != "Action"}
-            rules.append((permission.get("Action", ""), json.dumps(what, sort_keys=True)))
-        yield from ((json.dumps(who, sort_keys=True), *rule) for rule in rules)
 
 
 def _limits(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, bool]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, strict_to_closed
+from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, handed_on, strict_to_closed
 
 if TYPE_CHECKING:
     from tests.switching.switches import Switching
@@ -39,6 +39,12 @@ def test_a_page_that_opens_shows_nothing_that_has_just_closed(mesh: Switching) -
         outcome = behind_a_closed_page(mesh)
         assert outcome.wrong == []
         assert outcome.changed
+
+
+def test_what_changes_hands_is_not_shown_by_way_of_another(mesh: Switching) -> None:
+    outcome = handed_on(mesh)
+    assert outcome.wrong == []
+    assert outcome.changed
 
 
 def test_without_the_order_a_caller_gets_what_neither_allows(mesh: Switching) -> None:

@@ -10,7 +10,10 @@ from tests.postures import made_posture
 if TYPE_CHECKING:
     from tests.switching.switches import Outcome, Switching
 
-__all__ = ["SHIPPED", "SLOWLY", "add_made", "behind_a_closed_page", "strict_to_closed"]
+__all__ = ["SHIPPED", "SLOWLY", "add_made", "behind_a_closed_page", "handed_on", "strict_to_closed"]
+
+Call = tuple[str, str]
+"""Source and destination."""
 
 
 def every_ordered_pair(a: str, b: str, c: str, d: str) -> list[str]:
@@ -43,15 +46,26 @@ def add_made(mesh: Switching, number: int) -> list[str]:
 
 def behind_a_closed_page(mesh: Switching) -> Outcome:
     """From reviews behind a page that visitors don't get, to the page without reviews: each call changes by itself."""
-    details = {"name": "details", "from": "productpage", "to": "details"}
-    load = {"name": "load", "from": "fortio", "to": "productpage"}
-    reviews = {"name": "reviews", "from": "productpage", "to": "reviews"}
-    visitors = {"name": "visitors", "from": "gateway", "to": "productpage"}
-    mesh.add("behind", {"description": "made", "grants": [load, details, reviews]})
-    mesh.add("before", {"description": "made", "grants": [load, details, visitors]})
+    kept = [("fortio", "productpage"), ("productpage", "details")]
+    reviews, visitors = ("productpage", "reviews"), ("gateway", "productpage")
+    return _switch(mesh, [*kept, reviews], [*kept, visitors], (0, 0))
+
+
+def handed_on(mesh: Switching) -> Outcome:
+    """The same, slowly, and each of the two destinations loses one caller and gets another."""
+    old = [("details", "productpage"), ("productpage", "reviews")]
+    new = [("gateway", "productpage"), ("fortio", "reviews")]
+    return _switch(mesh, old, new, (0.8, 0.9))
+
+
+def _switch(mesh: Switching, old: list[Call], new: list[Call], pace: tuple[float, float]) -> Outcome:
+    for name, calls in (("old", old), ("new", new)):
+        grants = [{"name": f"{source}-{to}", "from": source, "to": to} for source, to in calls]
+        mesh.add(name, {"description": "made", "grants": grants})
     mesh.motion.set_pace(0, 0, seed=0)
-    mesh.up("behind")
-    return mesh.switch("behind", "before")
+    mesh.up("old")
+    mesh.motion.set_pace(*pace, seed=0)
+    return mesh.switch("old", "new")
 
 
 def strict_to_closed(mesh: Switching, *, ordered: bool) -> Outcome:
