@@ -57,4 +57,5 @@ clean: ## Remove the virtualenv and what the checks have cached here
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q posture policies # a quarter of a second of each command where nothing is cached
 	@touch $@
