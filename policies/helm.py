@@ -7,9 +7,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from policies.view import Release
 
-__all__ = ["acl_config", "default_policy", "is_consul", "loads_more", "server_config", "version_of"]
+__all__ = [
+    "acl_config",
+    "default_policy",
+    "if_readable",
+    "is_consul",
+    "loads_more",
+    "server_config",
+    "tls_config",
+    "version_of",
+]
 
 _CONSUL = re.compile(r"(?:.*/)?consul(?:(?:-(v?\d[\w.+-]*))?\.tgz(?:\?.*)?)?/*", re.DOTALL)
 
@@ -52,6 +63,29 @@ def acl_config(release: Release) -> dict[str, Any]:
     if acl.get("default_policy") is None:
         acl["default_policy"] = config.get("acl_default_policy")
     return acl
+
+
+def tls_config(release: Release) -> dict[str, Any]:
+    """What the servers' own configuration says about TLS and ports, by dotted name; it goes over what the chart writes.
+
+    What Consul calls `verify_incoming_rpc` and the like, without `tls`, are former names of the same
+    (`agent/config/deprecated.go` of Consul 1.22.7).
+
+    Raises:
+        ValueError: The servers' configuration is no JSON, or one of these parts of it no map.
+    """
+    config = server_config(release)
+    blocks = {f"tls.{name}.": _block(block) for name, block in _block(config.get("tls")).items()}
+    blocks |= {"ports.": _block(config.get("ports")), "": config}
+    return {f"{place}{name}": value for place, block in blocks.items() for name, value in block.items()}
+
+
+def if_readable(part: Callable[[Release], dict[str, Any]], release: Release) -> dict[str, Any]:
+    """One of the parts above, and nothing where it can't be read, which is for one rule alone to say (CP103)."""
+    try:
+        return part(release)
+    except ValueError:
+        return {}
 
 
 def loads_more(release: Release) -> bool:

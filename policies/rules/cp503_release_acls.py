@@ -1,10 +1,9 @@
 """Consul's ACLs are on."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from policies.examples import RELEASE
-from policies.helm import acl_config, is_consul, loads_more
+from policies.helm import acl_config, if_readable, is_consul, loads_more
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
 
@@ -16,7 +15,7 @@ def judge(release: Release) -> Iterator[Problem]:
         return
     if release.value("global", "acls", "manageSystemACLs") is not True:
         yield Problem("installs Consul without ACLs", ("values", "global", "acls", "manageSystemACLs"))
-    acl = _own(release)
+    acl = if_readable(acl_config, release)
     enabled, default = acl.get("enabled"), acl.get("default_policy")
     if enabled is not None and enabled is not True:
         yield Problem("turns ACLs off in server.extraConfig", _OWN)
@@ -24,13 +23,6 @@ def judge(release: Release) -> Iterator[Problem]:
         yield Problem("allows in server.extraConfig what no ACL rule is about", _OWN)
     if loads_more(release):
         yield Problem("loads server.extraVolumes, which may turn ACLs off", ("values", "server", "extraVolumes"))
-
-
-def _own(release: Release) -> dict[str, Any]:
-    try:
-        return acl_config(release)
-    except ValueError:  # which CP103 says
-        return {}
 
 
 RULE = Rule(
