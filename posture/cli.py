@@ -65,7 +65,7 @@ def up(name: str | None, stack: str, through: str | None) -> None:
     with opened.exclusively():
         opened.choose(wanted)
         opened.up(_report)
-    _, chosen = opened.load()
+    application, chosen = opened.load()
     out.print(f"\n[bold green]{chosen.name}[/] is live on stack {stack} ({time.monotonic() - started:.0f} s)\n")
     out.print(f"  page    {opened.page}", highlight=False)
     if isinstance(opened, LocalStack):
@@ -73,7 +73,7 @@ def up(name: str | None, stack: str, through: str | None) -> None:
     out.print()
     out.print("Open, and all else is denied:" if chosen.grants else "Nothing is open.")
     out.print(grants_table(chosen))
-    for words in slow_words(in_force(chosen.limits), opened.settings.envoy_workers):
+    for words in slow_words(in_force(chosen.limits), opened.settings.proxies, application.gateway.name):
         out.print(words, style="yellow", highlight=False, soft_wrap=True)
 
 

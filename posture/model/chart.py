@@ -77,6 +77,11 @@ def chart_values(settings: Settings, namespace: str) -> Values:
             "k8sAllowNamespaces": [namespace],
             "replicas": 2 if production else 1,
             "cni": {"enabled": settings.consul_cni},
+            # Else any namespace's service account of a service's name gets its certificate. The chart puts it into a
+            # shell's command as it is (templates/server-acl-init-job.yaml).
+            "aclBindingRuleSelector": (
+                f"""'serviceaccount.namespace=="{namespace}" and serviceaccount.name!="default"'"""
+            ),
             # No `envoyExtraArgs: --drain-time-s` as on one machine (ADR 6): consul-dataplane always gives Envoy
             # one of 30 s, and Envoy does not start with two.
             # Limits by rate are counted by each worker.

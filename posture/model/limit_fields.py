@@ -36,10 +36,15 @@ class Edition(StrEnum):
 
 @dataclass(frozen=True)
 class Proxies:
-    """What runs a posture: Consul's edition, and how many worker threads each Envoy has."""
+    """What runs a posture: Consul's edition, and how many worker threads each Envoy has, the gateway's by itself."""
 
     edition: Edition = Edition.COMMUNITY
     workers: int = 1
+    gateway_workers: int = 1
+
+    def workers_of(self, *, gateway: bool) -> int:
+        """How many the gateway's Envoy has, or each of the others."""
+        return self.gateway_workers if gateway else self.workers
 
 
 DEFAULT_PROXIES = Proxies()
@@ -64,14 +69,15 @@ def limit_fields(service: str, limit: Limit | None, proxies: Proxies, *, gateway
 
 def _lua(service: str, limit: Limit, proxies: Proxies, *, gateway: bool) -> Body:
     """The filter. To Consul all listeners of a gateway are "outbound" (its `IsInboundPublicListener`)."""
+    workers = proxies.workers_of(gateway=gateway)
     arguments = {
         "ProxyType": "api-gateway" if gateway else "connect-proxy",
         "Listener": "outbound" if gateway else "inbound",
-        "Script": lua_of(service, proxies.workers, _parameters(limit)),
+        "Script": lua_of(service, workers, _parameters(limit)),
     }
     filled_in = {"ConsulVersion": "", "EnvoyVersion": ""}
     fields: Body = {"EnvoyExtensions": [{"Name": _LUA, "Required": True, "Arguments": arguments, **filled_in}]}
-    if proxies.workers > 1 and not gateway:
+    if workers > 1 and not gateway:
         fields["BalanceInboundConnections"] = "exact_balance"
     return fields
 

@@ -13,6 +13,7 @@ from posture.model.route_changes import route_changes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from posture.model.limit_fields import Proxies
     from posture.model.limits import UpstreamLimits
 
 __all__ = ["LimitChange", "limit_changes", "limit_words", "limits_at", "limits_towards", "slow_words"]
@@ -70,12 +71,13 @@ def limits_towards(service: str, limit: Limit | None, upstream: str) -> list[str
     return [f"{service}: {_aspects(limit)[f'to {upstream}'].words}"] if limit and given else []
 
 
-def slow_words(limits: Mapping[str, Limit], workers: int) -> list[str]:
+def slow_words(limits: Mapping[str, Limit], proxies: Proxies, gateway: str) -> list[str]:
     """What becomes of rates so low that a worker gets less than one request a second of them."""
     return [
         f"{service}: {rate_words(rate)} {aspect} is one request in {workers / rate.requests_per_second:g} s for each "
         f"of {workers} workers; a caller that keeps one connection gets no more than that"
         for service, limit in limits.items()
+        for workers in [proxies.workers_of(gateway=service == gateway)]
         for aspect, rate in rates_of(limit)
         if workers > 1 and rate.requests_per_second < workers
     ]

@@ -66,7 +66,9 @@ class Settings(ClusterSettings):
     @property
     def proxies(self) -> Proxies:
         """What runs the posture, as far as what it compiles to depends on it."""
-        return Proxies(self.edition, self.envoy_workers)
+        # consul-k8s starts an API gateway's Envoy with one worker, whatever its chart is told (its `gatekeeper`).
+        of_gateway = 1 if self.target == "kubernetes" else self.envoy_workers
+        return Proxies(self.edition, self.envoy_workers, of_gateway)
 
     @property
     def consul_address(self) -> str:

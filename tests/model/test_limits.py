@@ -130,6 +130,11 @@ def test_connections_are_balanced_where_several_workers_share_a_rate() -> None:
     assert "BalanceInboundConnections" not in limit_fields("page", limit(requests_per_second=5), Proxies())
 
 
+def test_a_gateways_rate_is_divided_by_its_own_workers() -> None:
+    of_one = limit_fields("gateway", limit(requests_per_second=5), Proxies(workers=4), gateway=True)
+    assert of_one == limit_fields("gateway", limit(requests_per_second=5), Proxies(), gateway=True)
+
+
 def test_the_last_limit_on_a_service_counts_and_stands_for_all() -> None:
     found = in_force(rate_limited().limits)
     assert sorted(found) == ["gateway", "productpage", "reviews"]
@@ -290,6 +295,7 @@ def test_what_is_no_positive_number_is_read_as_no_limit(nothing: Any) -> None:
 
 def test_a_rate_below_one_a_second_for_each_worker_is_said_to_be_slow() -> None:
     slow = {"page": limit(requests_per_second=1, per_caller={"requests_per_second": 20})}
-    assert slow_words(slow, 1) == []
-    [said] = slow_words(slow, 2)
+    assert slow_words(slow, Proxies(), "gateway") == []
+    assert slow_words(slow, Proxies(workers=2), "page") == [], "the gateway's has one"
+    [said] = slow_words(slow, Proxies(workers=2), "gateway")
     assert said.startswith("page: 1/s in all is one request in 2 s for each of 2 workers; ")

@@ -74,6 +74,6 @@ def inventory(application: Application, posture: Posture, settings: Settings, st
         mesh=rendered(Kind.PROXY_DEFAULTS, Kind.MESH),
         services=rendered(Kind.SERVICE_DEFAULTS),
         intentions=rendered(Kind.SERVICE_INTENTIONS),
-        workloads=tuple(workloads(application, placement, settings.images)),
+        workloads=tuple(workloads(application, placement, settings.images, settings.envoy_workers)),
         gateway=(*((leave,) if leave else ()), *listeners, *routes),
     )

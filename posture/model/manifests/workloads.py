@@ -23,6 +23,8 @@ OUTSIDE = "outside"
 _CLIENT_PORT = 8080
 """Where `fortio server` listens; a Service has to have a port."""
 _INJECT = "consul.hashicorp.com/connect-inject"
+_REDIRECT = "consul.hashicorp.com/transparent-proxy"
+_WORKERS = "consul.hashicorp.com/consul-envoy-proxy-concurrency"
 _USER = 1000
 
 
@@ -42,8 +44,13 @@ class Workload(NamedTuple):
     deployments: tuple[Manifest, ...]
 
 
-def workloads(application: Application, placement: Placement, images: Mapping[str, str]) -> Iterator[Workload]:
+def workloads(
+    application: Application, placement: Placement, images: Mapping[str, str], envoy_workers: int
+) -> Iterator[Workload]:
     """The application's workloads; ``images`` go over its own, by name, or by name and version.
+
+    What intentions and limits rely on is said by each pod, whatever the chart that is there has for a default: all that
+    comes and goes is led through its sidecar, and that has so many workers.
 
     Raises:
         ValueError: A member without a container.
@@ -51,32 +58,49 @@ def workloads(application: Application, placement: Placement, images: Mapping[st
     for name, service in application.services.items():
         container = _container(name, service.container)
         pods = [
-            _Pod(name, version, container, _image(container, name, version, images), service.port, service.protocol)
+            _Pod(
+                name,
+                version,
+                container,
+                _image(container, name, version, images),
+                service.port,
+                service.protocol,
+                envoy_workers,
+            )
             for version in service.versions
         ]
         yield _workload(placement, name, service.port, service.protocol, pods)
     for name, client in application.clients.items():
         container = _container(name, client.container)
         image = images.get(name, container.image)
-        for each, injected in ((name, True), (f"{name}-{OUTSIDE}", False)):
-            pod = _Pod(each, None, container, image, _CLIENT_PORT, injected=injected)
+        for each, workers in ((name, envoy_workers), (f"{name}-{OUTSIDE}", 0)):
+            pod = _Pod(each, None, container, image, _CLIENT_PORT, "http", workers)
             yield _workload(placement, each, _CLIENT_PORT, "http", [pod])
 
 
 class _Pod(NamedTuple):
-    """What differs from one Deployment to the next; a client's has no version, and no probes."""
+    """What differs from one Deployment to the next; a client's has no version, and no probes.
+
+    ``workers`` are those of its sidecar, which one from outside of the mesh does not have.
+    """
 
     service: str
     version: str | None
     container: Container
     image: str
     port: int
-    protocol: str = "http"
-    injected: bool = True
+    protocol: str
+    workers: int
 
     @property
     def labels(self) -> dict[str, str]:
         return {"app": self.service, **({"version": self.version} if self.version else {})}
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        if not self.workers:
+            return {_INJECT: "false"}
+        return {_INJECT: "true", _REDIRECT: "true", _WORKERS: str(self.workers)}
 
 
 def _container(name: str, container: Container | None) -> Container:
@@ -122,12 +146,12 @@ def _deployment(placement: Placement, pod: _Pod) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": {**placement.labels, **pod.labels},
-                    "annotations": {_INJECT: str(pod.injected).lower()},
+                    "annotations": pod.annotations,
                 },
                 "spec": {
                     "serviceAccountName": pod.service,
                     # By the mount of this token consul-k8s finds the one that its own containers log in with.
-                    "automountServiceAccountToken": pod.injected,
+                    "automountServiceAccountToken": bool(pod.workers),
                     "enableServiceLinks": False,
                     "securityContext": {
                         "runAsNonRoot": True,

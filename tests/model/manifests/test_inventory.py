@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from posture.model.limit_fields import Proxies
 from posture.model.manifests.inventory import Inventory, inventory
 from posture.model.posture import available
 from posture.model.settings import settings_from
@@ -108,5 +109,23 @@ def test_a_client_has_a_twin_outside_of_the_mesh() -> None:
         workload.name: workload.deployments[0]["spec"]["template"]["metadata"]["annotations"]
         for workload in inventory_of("baseline").workloads
     }
-    assert injected["fortio"] == {"consul.hashicorp.com/connect-inject": "true"}
+    assert injected["fortio"] == {
+        "consul.hashicorp.com/connect-inject": "true",
+        "consul.hashicorp.com/transparent-proxy": "true",
+        "consul.hashicorp.com/consul-envoy-proxy-concurrency": "1",
+    }
     assert injected["fortio-outside"] == {"consul.hashicorp.com/connect-inject": "false"}
+
+
+def test_each_pod_asks_for_the_workers_that_its_limits_count_on_and_the_gateway_has_one() -> None:
+    found = inventory_of("rate-limited", envoyWorkers=4)
+    [annotations] = {
+        tuple(sorted(deployment["spec"]["template"]["metadata"]["annotations"].items()))
+        for workload in found.workloads
+        for deployment in workload.deployments
+        if workload.name != "fortio-outside"
+    }
+    assert ("consul.hashicorp.com/consul-envoy-proxy-concurrency", "4") in annotations
+    values = {"envoyWorkers": 4, "kubeContext": "c"}
+    assert settings_from("prod", {**values, "target": "kubernetes"}).proxies == Proxies(workers=4, gateway_workers=1)
+    assert settings_from("dev", {"envoyWorkers": 4}).proxies == Proxies(workers=4, gateway_workers=4)
