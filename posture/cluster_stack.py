@@ -198,7 +198,8 @@ def _wait_drained(target: ClusterTarget) -> None:
     """
     until = time.monotonic() + _DRAINING
     left = target.proxies()
-    while left := [name for name in left if count(target, name, r"^listener_manager\.total_.*_draining$")]:
+    draining = r"^listener_manager\.total_.*_draining$"
+    while left := [name for name in left if count(target, name, draining) != 0]:  # who doesn't say may be at it
         if time.monotonic() > until:
             raise MeshError(f"connections of before the change are still open at {', '.join(left)}; restart these pods")
         time.sleep(0.5)

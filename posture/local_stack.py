@@ -23,6 +23,7 @@ from posture.model.limit_fields import Edition
 from posture.model.matrix import UNKNOWN
 from posture.model.settings import stacks
 from posture.program.engine import Engine
+from posture.program.file_backend import FileBackend
 from posture.stack import Stack
 from posture.verify.agreement import declared_requests, settle
 from posture.verify.drift import drift_findings
@@ -50,6 +51,7 @@ def remove_stack(project: Path, name: str) -> None:
         raise InputError(f"no stack '{name}'; {nearest(name, stacks(project))}")
     layout = Layout(name, project)
     with exclusively(layout.state, name):
+        FileBackend(layout.pulumi_state, name).release()
         Engine.forget_salt(project, name, layout.pulumi_state)
         Mesh.remove(layout)
 
@@ -122,11 +124,11 @@ class LocalStack(Stack):
         for destination in sorted({each.request.destination for each in settled.unmeasured}):
             report(f"{destination} could not be asked: its limits left no room for it")
         try:
-            wait_for_page(self.page, self.layout, timeout=_GATEWAY_PATIENCE)
+            wait_for_page(self.page, application.gateway.host, self.layout, timeout=_GATEWAY_PATIENCE)
         except MeshError as error:
             report(f"registering the gateway anew: {error}")
             mesh.renew_gateway()
-            wait_for_page(self.page, self.layout)
+            wait_for_page(self.page, application.gateway.host, self.layout)
         mesh.wait_drained()
 
     @contextmanager

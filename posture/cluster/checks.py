@@ -31,6 +31,7 @@ __all__ = ["Plan", "check_cluster", "check_nothing_foreign"]
 _OLDEST = (1, 25)
 """Pod security levels are enforced from then on."""
 
+_GATEWAY = "Gateway"
 _VERBS = ("get", "create", "patch", "delete")
 _TO_ASK = (
     *(("get", "pods"), ("create", "pods"), ("delete", "pods"), ("patch", "pods/ephemeralcontainers")),
@@ -213,6 +214,11 @@ def _check_owners(
         for found in there[kind]:
             owner = owner_of(found, stack)
             metadata = found["metadata"]
+            if not owner and _key(found) not in names and _same_in_consul(found, resource, ours):
+                raise InputError(
+                    f"stack '{stack}' has {resource.name}/{metadata['name']} in namespace {metadata['namespace']}, and "
+                    f"Consul takes one in another for the same; end the stack there before it moves: posture down"
+                )
             if owner and (_key(found) in names or _same_in_consul(found, resource, ours)):
                 name = f"{resource.name}/{metadata['name']}"
                 where = f" -n {metadata['namespace']}" if resource.namespaced else ""
@@ -225,7 +231,7 @@ def _check_owners(
 
 def _objects(connection: Connection, inventory: Inventory, resource: ApiResource) -> list[dict[str, Any]]:
     """The objects of a kind wherever one could be in the way of ours."""
-    everywhere = resource.api_version == API_VERSION or not resource.namespaced
+    everywhere = resource.api_version == API_VERSION or resource.kind == _GATEWAY or not resource.namespaced
     ours = _of_kind(inventory, resource)
     namespaces = [""] if everywhere else sorted({each["metadata"]["namespace"] for each in ours})
     lists = [connection.get(resource.path(namespace)) or {} for namespace in namespaces]
@@ -237,12 +243,23 @@ def _of_kind(inventory: Inventory, resource: ApiResource) -> list[Manifest]:
 
 
 def _same_in_consul(found: Manifest, resource: ApiResource, ours: Iterable[Manifest]) -> bool:
-    """Whether Consul would take two objects for one entry: names count across namespaces, and intentions' by theirs."""
+    """Whether Consul would take two objects for one entry: names count across namespaces, and intentions' by theirs.
+
+    Of gateways those of its own class.
+    """
+    if resource.kind == _GATEWAY and found["spec"].get("gatewayClassName") == GATEWAY_CLASS:
+        return any(found["metadata"]["name"] == each["metadata"]["name"] for each in ours)
     if resource.api_version != API_VERSION or resource.kind not in KINDS.values():
         return False
     if resource.kind == KINDS["service-intentions"]:  # type: ignore[index]  # a StrEnum's value
-        return any(found["spec"].get("destination") == each["spec"]["destination"] for each in ours)
+        return any(_destination(found) == _destination(each) for each in ours)
     return any(found["metadata"]["name"] == each["metadata"]["name"] for each in ours)
+
+
+def _destination(intentions: Manifest) -> tuple[str, str]:
+    """Name and Consul namespace, which the webhook fills in where Consul has namespaces."""
+    destination = intentions["spec"].get("destination") or {}
+    return destination.get("name", ""), destination.get("namespace") or "default"
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:

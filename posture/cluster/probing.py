@@ -137,7 +137,7 @@ class ClusterTarget:
     def enter(self, arrival: Arrival) -> Answer:
         """Send a request to the gateway, from a pod without a sidecar."""
         gateway, [pod, *_] = self._application.gateway, self._pods[self._application.gateway.name]
-        host = (arrival.host or gateway.hostname).replace("*", "any")
+        host = arrival.host or gateway.host
         url = f"https://{host}:{gateway.port}{arrival.path}"
         way = ("--connect-to", f"::{pod.host}:")
         [answered] = self._curl(self._asking[UNKNOWN], [Sent(url, arrival.method, arrival.headers, way)])
@@ -199,18 +199,29 @@ class ClusterTarget:
         return read_entries(self._connection, self._placement)
 
     def _find(self) -> Iterator[tuple[str, list[Pod]]]:
-        """The pods by member, and the gateway's."""
+        """The pods by member, of each version at least one, and the gateway's."""
         namespace, gateway = self._placement.namespace, self._application.gateway.name
         ours = {"app.kubernetes.io/instance": self._placement.stack}
         until = time.monotonic() + self._patience
-        wanted = {name: {"app": name, **ours} for name in (*self._application.services, *self._application.clients)}
-        for name, labels in {**wanted, gateway: {_GATEWAY_LABEL: gateway}}.items():
-            while not (found := pods(self._connection, namespace, labels, name)) and time.monotonic() < until:
-                time.sleep(0.5)
-            if not found:
-                raise InputError(
-                    f"no pod of {name} runs in namespace {namespace}; see: kubectl get pods -n {namespace}"
-                )
+        wanted = {
+            **{
+                name: [{"app": name, "version": version, **ours} for version in service.versions]
+                for name, service in self._application.services.items()
+            },
+            **{name: [{"app": name, **ours}] for name in self._application.clients},
+            gateway: [{_GATEWAY_LABEL: gateway}],
+        }
+        for name, each in wanted.items():
+            found = []
+            for labels in each:
+                while not (some := pods(self._connection, namespace, labels, name)) and time.monotonic() < until:
+                    time.sleep(0.5)
+                if not some:
+                    what = " ".join([name, *filter(None, [labels.get("version")])])
+                    raise InputError(
+                        f"no pod of {what} runs in namespace {namespace}; see: kubectl get pods -n {namespace}"
+                    )
+                found += some
             yield name, found
 
     def _prepare(self, pod: Pod) -> _Asking:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from posture.commands.opening import open_stack
 from posture.commands.output import show
 from posture.errors import InputError
+from posture.local.errors import MeshError
 from posture.model.entries import compile_entries
 from posture.model.held import held_entries
 from posture.model.posture import available, load_posture
@@ -29,7 +30,7 @@ from posture.verify.run import Subject
 from posture.verify.run import verify as verify_mesh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.progress import TaskID
 
@@ -69,7 +70,18 @@ def verify(
         subject = _subject(opened, target)
         with _progress() as progress:
             found = verify_mesh(subject, progress)
-        archive = None if found.holds else _leave_bundle(opened, subject, found)
+        _report(found, subject, files)
+        if found.holds:
+            return
+        try:
+            words = f"what was found, each Envoy's configuration and the logs: {_leave_bundle(opened, subject, found)}"
+        except (InputError, MeshError, OSError) as error:  # the trouble that was found may be in its way as well
+            words = f"what the mesh holds could not be kept: {error}"
+    err.print(words, highlight=False, soft_wrap=True)
+    sys.exit(1)
+
+
+def _report(found: Verification, subject: Subject, files: Mapping[str, str | None]) -> None:
     reports = {
         "json": lambda: verification_json(found),
         "junit": lambda: verification_junit(found),
@@ -79,11 +91,6 @@ def verify(
     for form, file in files.items():
         if file:
             _write(file, reports[form]())
-    if archive:
-        err.print(
-            f"what was found, each Envoy's configuration and the logs: {archive}", highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
 
 
 def _subject(opened: LocalStack | ClusterStack, target: Target) -> Subject:

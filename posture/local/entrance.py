@@ -19,23 +19,29 @@ NOT_YET = {404, 503}
 """What a gateway answers before its route has arrived, and before the service behind it has."""
 
 
-def wait_for_page(url: str, layout: Layout, timeout: float = 30) -> None:
+def wait_for_page(url: str, host: str, layout: Layout, timeout: float = 30) -> None:
     """Return when the gateway answers with the service's own words, or with a refusal that a posture wants.
 
+    Args:
+        url: Where it listens, by any name.
+        host: Whom its certificate and its routes are for.
+        layout: Of the stack.
+        timeout: Seconds.
+
     Raises:
-        MeshError: It does not in time (seconds); with what it said last.
+        MeshError: It does not in time; with what it said last.
     """
-    said = "nothing"
+    said, headers = "nothing", {"Host": f"{host}:{layout.gateway_port}"}
     context = ssl.create_default_context(cafile=str(layout.certificate))
     try:
-        with httpx.Client(verify=context, timeout=10) as client:
+        with httpx.Client(verify=context, timeout=10, trust_env=False) as client:
             for attempt in Retrying(
                 retry=retry_if_exception_type((httpx.TransportError, _NotYetError)),
                 stop=stop_after_delay(timeout),
                 wait=wait_fixed(0.1),
             ):
                 with attempt:
-                    answer = client.get(url)
+                    answer = client.get(url, headers=headers, extensions={"sni_hostname": host})
                     said = f"{answer.status_code} {answer.text[:80]!r}"
                     if answer.status_code in NOT_YET:
                         raise _NotYetError

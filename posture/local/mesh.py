@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posture.local.layout import Layout
-    from posture.model.application import Application
+    from posture.model.application import Application, Gateway
 
 __all__ = ["Mesh", "MeshError", "MeshStatus", "ProcessStatus"]
 
@@ -93,9 +93,9 @@ class Mesh:
         return self._instances
 
     @property
-    def gateway(self) -> str:
-        """The name of the gateway."""
-        return self._application.gateway.name
+    def gateway(self) -> Gateway:
+        """By which visitors come in."""
+        return self._application.gateway
 
     def operator_token(self) -> str:
         """The secret id of the token that postures are applied with; empty if the mesh was never started."""
@@ -185,7 +185,7 @@ class Mesh:
             MeshError: Consul refused; in its words.
         """
         with self._consul() as consul:
-            consul.call("PUT", f"/agent/service/deregister/{self.gateway}")
+            consul.call("PUT", f"/agent/service/deregister/{self.gateway.name}")
             self._register(consul)
 
     def stop(self) -> None:
@@ -267,7 +267,7 @@ class Mesh:
         names = [each.name for each in self._instances]
         return critical or [
             name
-            for name in (*names, self.gateway)
+            for name in (*names, self.gateway.name)
             if not is_connected(self._layout, name) or (name in names and not is_live(self._layout, name))
         ]
 

@@ -71,7 +71,7 @@ class LocalTarget:
 
     def proxies(self) -> list[str]:
         """The names of all Envoys."""
-        return [*(each.name for each in self._mesh.instances), self._mesh.gateway]
+        return [*(each.name for each in self._mesh.instances), self._mesh.gateway.name]
 
     def ask(self, request: Request) -> list[Answer]:
         """Send a request straight to the sidecar of each instance of its destination."""
@@ -85,7 +85,7 @@ class LocalTarget:
     def enter(self, arrival: Arrival) -> Answer:
         """Send a request to the gateway, as a visitor who trusts its certificate."""
         _, address, port = self.entrance()
-        host = arrival.host or "localhost"
+        host = arrival.host or self._mesh.gateway.host
         headers = {"Host": f"{host}:{port}", **arrival.headers}
         return _send(self.entrance_context(), arrival.method, f"https://{address}:{port}{arrival.path}", headers, host)
 
@@ -111,7 +111,7 @@ class LocalTarget:
 
     def entrance(self) -> Endpoint:
         """Where the gateway takes visitors."""
-        return Endpoint(self._mesh.gateway, "127.0.0.1", self._layout.gateway_port)
+        return Endpoint(self._mesh.gateway.name, "127.0.0.1", self._layout.gateway_port)
 
     def entries(self) -> list[dict[str, Any]]:
         """All config entries that Consul holds, but those that it makes itself."""

@@ -96,6 +96,11 @@ class Gateway(Shape):
     private_key: str = "gateway/key.pem"
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
 
+    @property
+    def host(self) -> str:
+        """A name that visitors may come by: the hostname, with a word for its star."""
+        return self.hostname.replace("*", "any")
+
 
 class Application(NamedShape):
     """All that a posture can talk about."""

@@ -17,6 +17,17 @@ _BOOKKEEPING = frozenset({"Kind", "Name", "Namespace", "Partition", "CreateIndex
 """What Consul adds to an entry, or what tells it from others, and is none of its content."""
 
 _EMPTY: tuple[object, ...] = (None, "", 0, False, [], {})
+_ZEROS = frozenset(
+    {
+        "BaseEjectionTime",
+        "EnforcingConsecutive5xx",
+        "MaxConcurrentRequests",
+        "MaxConnections",
+        "MaxEjectionPercent",
+        "MaxPendingRequests",
+    }
+)
+"""Where 0 says something else than nothing: pointers in structs.UpstreamLimits and PassiveHealthCheck."""
 
 
 @dataclass(frozen=True)
@@ -62,5 +73,9 @@ def bare(entry: Entry) -> Entry:
 
 def _without_empty(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
-        return {key: kept for key, item in value.items() if (kept := _without_empty(item)) not in _EMPTY}
+        return {
+            key: kept
+            for key, item in value.items()
+            if (kept := _without_empty(item)) not in _EMPTY or (key in _ZEROS and kept == 0)
+        }
     return [_without_empty(item) for item in value] if isinstance(value, list) else value

@@ -118,24 +118,24 @@ class Engine:
         Raises:
             EngineError: The engine failed, or a hook of the program refused; the next one goes on from there.
         """
-        configuration = self._configuration()
+        configuration = self._configuration_copy()
         # What keeps an `up` from being half-applied, such as a missing certificate, must not keep anything from ending.
         unchecked = "consul-posture:clusterChecks=false"
-        if configuration:
-            self._run(
-                "config", "set-all", "--stack", self.stack, "--plaintext", unchecked, *configuration, captured=True
-            )
+        self._run("config", "set-all", "--stack", self.stack, "--plaintext", unchecked, *configuration, captured=True)
         self._run("destroy", "--stack", self.stack, "--yes", "--skip-preview", "--run-program", *configuration)
         self._run("stack", "rm", self.stack, "--yes", "--preserve-config", captured=True)
 
     def _configuration(self) -> list[str]:
         """Which configuration to use; with our own backend a copy, for the engine would write a salt into the file."""
-        if not self.own_backend:
-            return []
+        return self._configuration_copy() if self.own_backend else []
+
+    def _configuration_copy(self) -> list[str]:
         configuration = self.project / f"Pulumi.{self.stack}.yaml"
         text = read_text(configuration)
-        if "\nencryptionsalt:" not in text:  # the engine asks whether the passphrase fits only where it finds a salt
+        # The engine asks whether the passphrase fits only where it finds a salt.
+        if self.own_backend and "\nencryptionsalt:" not in text:
             text += "".join(f"\nencryptionsalt: {salt}\n" for salt in self.backend.salts())
+        self.state.mkdir(parents=True, exist_ok=True)
         copy = self.state / configuration.name
         copy.write_text(text)
         return ["--config-file", str(copy)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
 from posture.model.limiter import OVER_THE_LIMIT
+from posture.verify.answers import nobody_listens
 from posture.verify.layer4 import Layer4Answer, ask_layer4
 from posture.verify.places import taken
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.verify.target import Answer, Target
 
-__all__ = ["Disagreement", "Observation", "Question", "Settled", "declared_requests", "observe", "settle"]
+__all__ = ["Disagreement", "Observation", "Question", "Settled", "agrees", "declared_requests", "observe", "settle"]
 
 _FORBIDDEN, _LIMITED, _OVERLOADED = 403, 429, 503
 _PATIENCE_WITH_LIMITS = 3.0
@@ -51,12 +52,12 @@ class Observation:
     @property
     def agrees(self) -> bool:
         """Whether every answer is the model's."""
-        return all(_agrees(self.question, answer) for answer in self.answers)
+        return all(agrees(self.question, answer) for answer in self.answers)
 
     @property
     def silent(self) -> bool:
         """Whether what keeps it from agreeing is no answer, or one that tells of load rather than of rules."""
-        wrong = [answer for answer in self.answers if not _agrees(self.question, answer)]
+        wrong = [answer for answer in self.answers if not agrees(self.question, answer)]
         return bool(wrong) and all(_is_silence(self.question, answer) for answer in wrong)
 
 
@@ -103,7 +104,7 @@ def settle(access: Access, requests: Iterable[Request], target: Target, timeout:
     found = Settled([], [])
     for request, seen in zip(asked, observe(access, questions, target, timeout), strict=True):
         if not seen.agrees:
-            wrong = next(answer for answer in seen.answers if not _agrees(seen.question, answer))
+            wrong = next(answer for answer in seen.answers if not agrees(seen.question, answer))
             words = f"{wrong.status}: {wrong.words}" if wrong.status else wrong.words
             each = Disagreement(request, seen.question.decision.allowed, words, seen.silent)
             (found.unmeasured if seen.full else found.wrong).append(each)
@@ -168,13 +169,13 @@ class _Group:
                     open_ones.append(seen)
             left = [seen.question for seen in open_ones]
             waited = time.monotonic() - begun
-            full = full or self._is_full() or any(_is_limited(seen) for seen in open_ones)
-            silent = all(seen.silent for seen in open_ones)
-            if not left or waited > timeout or (full and silent and waited > _PATIENCE_WITH_LIMITS):
+            full = full or self._is_full()
+            excused = [_is_excused(seen, full=full) for seen in open_ones]
+            if not left or waited > timeout or (all(excused) and waited > _PATIENCE_WITH_LIMITS):
                 break
             time.sleep(0.05)
-        for seen in open_ones:
-            done.append(Observation(seen.question, seen.answers, full=full and seen.silent))
+        for seen, limits in zip(open_ones, excused, strict=True):
+            done.append(Observation(seen.question, seen.answers, full=limits))
             report()
         return done
 
@@ -192,15 +193,15 @@ class _Group:
         return self._limit is not None and taken(self._target, self._destination) >= self._limit
 
 
-def _agrees(question: Question, answer: Answer) -> bool:
+def agrees(question: Question, answer: Answer) -> bool:
     """A request was let in if the application itself has answered; it is denied by the refusal that the model names."""
     decision = question.decision
     if decision.allowed:
         if _limited_behind_the_rules(question, answer):
             return True
         return answer.passed_on and not answer.denied and not _is_silence(question, answer)
-    if decision.status == _FORBIDDEN:
-        return answer.denied
+    if decision.status == _FORBIDDEN:  # a gateway passes on what a sidecar has said, a sidecar nothing of its own
+        return answer.denied and (isinstance(question.request, Arrival) or not answer.passed_on)
     return answer.status == decision.status and not answer.passed_on
 
 
@@ -222,5 +223,8 @@ def _limited_behind_the_rules(question: Question, answer: Answer) -> bool:
     return answer.status == _LIMITED and answer.words.startswith(f"{OVER_THE_LIMIT} {question.destination}:")
 
 
-def _is_limited(seen: Observation) -> bool:
-    return any(answer.status == _LIMITED for answer in seen.answers)
+def _is_excused(seen: Observation, *, full: bool) -> bool:
+    """Whether limits are why there is no answer that tells; with all places taken, a proxy accepts and closes."""
+    nobody = any(nobody_listens(answer.words) for answer in seen.answers)
+    limited = full or any(answer.status == _LIMITED for answer in seen.answers)
+    return seen.silent and limited and not nobody

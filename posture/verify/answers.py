@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["UPSTREAM_TIME", "Answer"]
+__all__ = ["UPSTREAM_TIME", "Answer", "nobody_listens"]
 
 _FORBIDDEN = 403
 UPSTREAM_TIME = "x-envoy-upstream-service-time"
@@ -26,3 +26,8 @@ class Answer:
     def denied(self) -> bool:
         """Whether Envoy's RBAC filter refused; an application's own 403 has other words."""
         return self.status == _FORBIDDEN and self.words.startswith("RBAC: access denied")
+
+
+def nobody_listens(error: str) -> bool:
+    """Whether an error says that a port has no process behind it, in the system's words or in curl's."""
+    return "Connection refused" in error or "connect to server" in error

@@ -111,9 +111,8 @@ def _entrance(target: NearTarget, application: Application, access: Access, grou
         counts = [count(target, instance, _PASSED_ON) for instance in instances]
         return None if None in counts else sum(each or 0 for each in counts)
 
-    host = gateway.hostname.replace("*", "any")
     context, endpoint = target.entrance_context(), target.entrance()
-    return Door(ground, endpoint, context, host, decide, hostname=gateway.hostname, witness=witness)
+    return Door(ground, endpoint, context, gateway.host, decide, hostname=gateway.hostname, witness=witness)
 
 
 def _findings(results: Iterable[tuple[str, Tried]]) -> Iterator[Finding]:

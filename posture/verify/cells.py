@@ -10,7 +10,7 @@ from posture.verify.agreement import Observation, Question, observe
 from posture.verify.findings import Finding, ObservedCell, Outcome, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from posture.model.application import Application
     from posture.model.matrix import Cell, Matrix
@@ -30,8 +30,9 @@ def observed_cells(
 ) -> list[ObservedCell]:
     """Ask each cell of the application's own matrix as its source; those of the gateway as a visitor.
 
-    Every instance of the destination has to agree. Bodies are empty, whatever the method. Of a tcp service a
-    connection is all that is asked.
+    Every instance of the destination has to agree; a visit reaches one of them, so where there are more, the sidecars
+    are asked under the gateway's identity as well. Bodies are empty, whatever the method. Of a tcp service a connection
+    is all that is asked.
 
     Args:
         matrix: With the access model that it was made of.
@@ -45,10 +46,13 @@ def observed_cells(
     askable = [
         cell for cell in cells if target.near or cell.source == gateway or matrix.access.is_http(cell.destination)
     ]
-    questions = [_question(matrix, application, cell) for cell in askable]
-    seen = dict(zip(askable, observe(matrix.access, questions, target, timeout, report), strict=True))
+    asked = [(cell, each) for cell in askable for each in _questions(matrix, application, target, cell)]
+    seen: dict[Cell, list[Observation]] = {}
+    observations = observe(matrix.access, [question for _, question in asked], target, timeout, report)
+    for (cell, _), found in zip(asked, observations, strict=True):
+        seen.setdefault(cell, []).append(found)
     return [
-        _observed(cell, seen[cell], target)
+        _observed(cell, next((each for each in seen[cell] if not each.agrees), seen[cell][0]), target)
         if cell in seen
         else ObservedCell(cell, _NOT_NEAR, agrees=False, measured=False)
         for cell in cells
@@ -72,15 +76,19 @@ def unmeasured_findings(cells: Iterable[ObservedCell]) -> list[Finding]:
     ]
 
 
-def _question(matrix: Matrix, application: Application, cell: Cell) -> Question:
+def _questions(matrix: Matrix, application: Application, target: Target, cell: Cell) -> Iterator[Question]:
     source, destination, method, path, *_ = cell
     access = matrix.access
     if source != application.gateway.name:
         request = Request(source, destination, method, path)
-        return Question(request, destination, access.decide(request))
-    arrival = Arrival(source, method, path, host=application.gateway.hostname)
-    led_to = _destination(matrix, application, arrival) or destination
-    return Question(arrival, led_to, access.enter(arrival, led_to))
+        yield Question(request, destination, access.decide(request))
+        return
+    arrival = Arrival(source, method, path, host=application.gateway.host)
+    led_to = _destination(matrix, application, arrival)
+    yield Question(arrival, led_to or destination, access.enter(arrival, led_to or destination))
+    if led_to == destination and len(target.instances(led_to)) > 1:
+        request = Request(source, led_to, method, path)
+        yield Question(request, led_to, access.decide(request))
 
 
 def _destination(matrix: Matrix, application: Application, arrival: Arrival) -> str | None:

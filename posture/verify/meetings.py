@@ -76,7 +76,7 @@ def _arrivals(target: NearTarget, application: Application, access: Access) -> I
     several = info.get("command_line_options", {}).get("concurrency", 1) > 1
     connections = _OF_SEVERAL_WORKERS if several else _CONNECTIONS
     for route in gateway.routes:
-        arrival = Arrival(gateway.name, "GET", route.path, host=gateway.hostname)
+        arrival = Arrival(gateway.name, "GET", route.path, host=gateway.host)
         service = next((name for name in application.services if access.enter(arrival, name).allowed), None)
         if service:
             here = _rates(access.limits.get(gateway.name), "GET", route.path)

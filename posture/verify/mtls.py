@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posture.model.entries import Kind
 from posture.model.matrix import UNKNOWN
+from posture.verify.answers import nobody_listens
 from posture.verify.attempts import Attempt, Reply, attempt, get, offer_only, why_not_offered
 from posture.verify.callers import caller_of
 from posture.verify.findings import Finding, Outcome, Section
@@ -123,9 +124,9 @@ def _of_service(target: NearTarget, application: Application, access: Access, se
 def _of_gateway(target: NearTarget, application: Application, access: Access) -> list[Finding]:
     gateway = application.gateway
     listener: dict[str, Any] = next(iter(_entry(access, Kind.API_GATEWAY).get("Listeners", ())), {})
-    request = get(gateway.routes[0].path, gateway.hostname)
+    request = get(gateway.routes[0].path, gateway.host)
     return _try(
-        _Door(target.entrance(), request, target.entrance_context(), gateway.hostname),
+        _Door(target.entrance(), request, target.entrance_context(), gateway.host),
         "answers over TLS",
         (
             _Trial("refuses plaintext", "refused", lambda door, _: _refused(door.knock(None))),
@@ -137,7 +138,7 @@ def _of_gateway(target: NearTarget, application: Application, access: Access) ->
 def _try(door: _Door, control_name: str, trials: Iterable[_Trial]) -> list[Finding]:
     name, control = door.endpoint.instance, door.control()
     let_in = control.status is not None
-    unanswered = Outcome.NOT_MEASURED if door.limited else Outcome.FAILS
+    unanswered = Outcome.NOT_MEASURED if door.limited and not nobody_listens(control.words) else Outcome.FAILS
     observed = f"{control.status} over {control.version}" if let_in else control.words
     first = Finding(
         Section.MTLS, f"{name} {control_name}", Outcome.HOLDS if let_in else unanswered, "an answer", observed

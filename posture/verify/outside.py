@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Arrival, Request
 from posture.model.matrix import UNKNOWN, samples
+from posture.verify.agreement import Question, agrees
 from posture.verify.attempts import Reply
 from posture.verify.callers import caller_of
 from posture.verify.findings import Finding, Outcome, Section
@@ -77,7 +78,7 @@ def _unknown(target: Target, access: Access, service: str, wanted: Iterable[Samp
             elif decision.allowed:
                 outcome = Outcome.FAILS if answer.denied else Outcome.HOLDS
             else:
-                refused = answer.denied or answer.status == decision.status
+                refused = agrees(Question(request, service, decision), answer)
                 outcome = Outcome.HOLDS if refused else Outcome.FAILS
             tried.append(_Tried(outcome, f"{sample.method} {sample.path}", str(answer.status or answer.words)))
     return _sum_up(f"an unknown identity calls {service}", "as the posture allows all" if may else "denied", tried)
@@ -89,12 +90,12 @@ def _off_the_routes(target: Target, application: Application, access: Access, wa
     paths = dict.fromkeys([*(sample.path for sample in wanted), *(f"/{name}" for name in services), "/health"])
     tried = []
     for path in paths:
-        arrival = Arrival(gateway, "GET", path)
-        decisions = [access.enter(arrival, name) for name in services]
-        if any(decision.allowed for decision in decisions):
+        arrival = Arrival(gateway, "GET", path, host=application.gateway.host)
+        questions = [Question(arrival, name, access.enter(arrival, name)) for name in services]
+        if any(question.decision.allowed for question in questions):
             continue
         answer = _enter(target, arrival)
-        right = answer.status in {decision.status for decision in decisions}
+        right = any(agrees(question, answer) for question in questions)
         silent = answer.status in {None, _LIMITED, _OVERLOADED}
         outcome = Outcome.HOLDS if right else Outcome.NOT_MEASURED if silent else Outcome.FAILS
         tried.append(_Tried(outcome, path, str(answer.status or answer.words)))

@@ -191,7 +191,7 @@ class Load:
 
     def _ask(self, meeting: Meeting) -> Sequence[Response]:
         visitor = meeting.identity is None
-        hostname = self.application.gateway.hostname if visitor else None
+        hostname = self.application.gateway.host if visitor else None
         asked = request_bytes(meeting.method, meeting.path, [("Host", hostname or meeting.service)])
         context = self.target.entrance_context() if visitor else self.target.context(meeting.identity)
         self._touch(meeting)

@@ -40,16 +40,16 @@ class Cluster:
         self.without_a_certificate = ""
         self.outsiders = 0
         self.addresses: Counter[str] = Counter()
+        self.pending = ("", "")
 
     def pods(self, _connection: Connection, _namespace: str, labels: Mapping[str, str], name: str) -> list[Pod]:
-        versions = APPLICATION.services[name].versions if name in APPLICATION.services else ("",)
         manifest = {"spec": {"initContainers": [INIT], "containers": [PROBES]}}
-        assert labels
-        self.addresses[name] = len(self.addresses) + 1
-        return [
-            Pod(f"{name}-{version}".rstrip("-"), f"{name}-{version}-x", f"10.0.{self.addresses[name]}.{i}", manifest)
-            for i, version in enumerate(versions)
-        ]
+        version = labels.get("version", "")
+        if (name, version) == self.pending:
+            return []
+        number = APPLICATION.services[name].versions.index(version) if version else 0
+        own = self.addresses.setdefault(name, len(self.addresses) + 1)
+        return [Pod(f"{name}-{version}".rstrip("-"), f"{name}-{version}-x", f"10.0.{own}.{number}", manifest)]
 
     def make_outsider(self, *_: object) -> Pod:
         self.outsiders += 1
@@ -169,11 +169,17 @@ def test_a_gateway_that_comes_late_is_waited_for(cluster: Cluster, monkeypatch: 
         assert "gateway" in mesh.proxies()
 
 
+def test_a_version_without_a_pod_is_not_passed_over(cluster: Cluster) -> None:
+    cluster.pending = ("reviews", "v3")
+    with pytest.raises(InputError, match=r"no pod of reviews v3 runs in namespace bookinfo"), target():
+        pass
+
+
 def test_a_member_without_a_pod_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: Any) -> list[Pod]:
         return []
 
     monkeypatch.setattr(probing, "pods", none)
-    with pytest.raises(InputError, match=r"no pod of productpage runs in namespace bookinfo"), target():
+    with pytest.raises(InputError, match=r"no pod of productpage v1 runs in namespace bookinfo"), target():
         pass
     assert cluster.outsiders == 0

@@ -59,7 +59,7 @@ def protocol_deleted(subject: Subject, random: Random) -> Struck:
 
 def _has_endpoints(subject: Subject, service: str) -> bool:
     """Whether the gateway's Envoy has anywhere to send a request for a service."""
-    found = admin(subject.stack.layout, subject.mesh.gateway, "/clusters")
+    found = admin(subject.stack.layout, subject.mesh.gateway.name, "/clusters")
     return found is not None and any(line.startswith(f"{service}.") for line in found.text.splitlines())
 
 

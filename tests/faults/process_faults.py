@@ -62,7 +62,7 @@ def consul_restarted(subject: Subject, random: Random) -> Struck:
 
 def consul_and_gateway_restarted(subject: Subject, random: Random) -> Struck:
     _restart(subject, psutil.Process(subject.pid("consul")), random)
-    gateway = f"{subject.mesh.gateway}-envoy"
+    gateway = f"{subject.mesh.gateway.name}-envoy"
     psutil.Process(subject.pid(gateway)).kill()
     Supervisor(subject.state, {}).start(gateway)
     subject.project.posture("status", "--stack", subject.name, check=FAILED)

@@ -159,8 +159,9 @@ def locked_by_a_live_engine(subject: Subject, random: Random) -> Struck:
         plain = subject.plain_up(towards)
         plain.until_said("ConfigEntry", "updating")
         engine = plain.engine()
-        said = subject.up(subject.posture).error(BAD_INPUT)
-        assert f"stack '{subject.name}' is being changed by process {engine.pid}; wait until it ends" in said
+        words = f"stack '{subject.name}' is being changed by process {engine.pid}; wait until it ends"
+        assert words in subject.up(subject.posture).error(BAD_INPUT)
+        assert words in subject.down().error(BAD_INPUT)
         time.sleep(random.uniform(0, 0.5))
     plain.end(0)
     assert not psutil.pid_exists(engine.pid)

@@ -204,6 +204,9 @@ class Subject:
     def up(self, posture: str) -> Running:
         return Running(self.project, {}, str(BIN / "posture"), "up", posture, "--stack", self.name)
 
+    def down(self) -> Running:
+        return Running(self.project, {}, str(BIN / "posture"), "down", "--stack", self.name)
+
     def variables(self) -> dict[str, str]:
         """What a shell has that sourced `posture env`."""
         exports = self.stack.exports()

@@ -196,7 +196,7 @@ def a_lab(folder: Path) -> Iterator[Lab]:
 def admin_clients(layout: Layout, mesh: Mesh) -> Iterable[tuple[str, httpx.Client]]:
     """A client of each sidecar's admin API; through the folder's descriptor, for a socket's path may not be long."""
     folder = os.open(layout.envoy, os.O_PATH | os.O_DIRECTORY)
-    names = {**{instance.service: instance.name for instance in mesh.instances}, GATEWAY: mesh.gateway}
+    names = {**{instance.service: instance.name for instance in mesh.instances}, GATEWAY: mesh.gateway.name}
     for service, name in names.items():
         path = f"/proc/self/fd/{folder}/{layout.admin_socket(name).name}"
         transport = httpx.HTTPTransport(uds=path, verify=False)

@@ -24,6 +24,22 @@ metadata: {name: theirs, namespace: default}
 spec: {destination: {name: details}, sources: [{name: "*", action: allow}]}
 """
 
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gateway, namespace: default}
+spec: {gatewayClassName: consul, listeners: [{name: theirs, port: 80, protocol: HTTP}]}
+"""
+MOVED = """
+apiVersion: consul.hashicorp.com/v1alpha1
+kind: ServiceDefaults
+metadata:
+  name: details
+  namespace: default
+  labels: {app.kubernetes.io/managed-by: consul-posture, app.kubernetes.io/instance: STACK}
+spec: {protocol: http}
+"""
+
 
 def refused(stack: ClusterStack, **settings: object) -> str:
     """What `posture up` says when it refuses; it must be one line, and the cluster as it was."""
@@ -69,6 +85,21 @@ def test_an_object_of_somebody_else_is_said_with_its_owner(cluster_stack: Cluste
     cluster_stack.control_plane.kubectl("delete", "--filename=-", given=INTENTIONS)
     assert "serviceintentions/theirs -n default is not this stack's but kubectl-client-side-apply's" in said
     assert "hand it over: kubectl label --overwrite serviceintentions/theirs -n default" in said
+
+
+def test_a_gateway_of_somebody_elses_namespace_is_the_same_to_consul(cluster_stack: ClusterStack) -> None:
+    cluster_stack.control_plane.kubectl("apply", "--filename=-", given=GATEWAY)
+    said = refused(cluster_stack)
+    cluster_stack.control_plane.kubectl("delete", "--filename=-", given=GATEWAY)
+    assert "gateways/gateway -n default is not this stack's" in said
+
+
+def test_an_application_that_is_in_another_namespace_is_ended_there_first(cluster_stack: ClusterStack) -> None:
+    own = MOVED.replace("STACK", cluster_stack.name)
+    cluster_stack.control_plane.kubectl("apply", "--filename=-", given=own)
+    said = refused(cluster_stack)
+    cluster_stack.control_plane.kubectl("delete", "--filename=-", given=own)
+    assert f"stack '{cluster_stack.name}' has servicedefaults/details in namespace default" in said
 
 
 def test_a_namespace_of_another_stack_is_left_alone(cluster_stack: ClusterStack) -> None:

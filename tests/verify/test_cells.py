@@ -153,6 +153,23 @@ def test_a_denial_where_the_model_has_no_route_differs(mesh: ToldMesh) -> None:
     assert failing(observed(mesh))["gateway", "details", "GET /"] == 403
 
 
+def test_a_denial_that_the_application_relays_is_none(mesh: ToldMesh) -> None:
+    mesh.told["details-v1"] = lambda _: Answer(403, "RBAC: access denied", passed_on=True)
+    assert ("fortio", "details", "GET /details/0") in failing(observed(mesh)), "its sidecar has let the call in"
+
+
+def test_every_instance_behind_the_gateway_has_to_agree() -> None:
+    application = load_application(ROOT / "apps" / "bookinfo.yaml")
+    page = application.services["productpage"].model_copy(update={"versions": ("v1", "v2")})
+    services = {**application.services, "productpage": page}
+    mesh = mesh_under("layered-allow", application.model_copy(update={"services": services}))
+    mesh.told["productpage-v2"] = lambda _: DENIED
+    found = failing(observed(mesh))
+    assert found["gateway", "productpage", "GET /productpage"] == (
+        "productpage-v1: 200 from the application, productpage-v2: 403"
+    ), "a visit may meet v1 alone"
+
+
 def test_silence_differs(mesh: ToldMesh) -> None:
     mesh.told["details-v1"] = lambda _: SILENT
     found = failing(observed(mesh))
@@ -171,6 +188,28 @@ def test_silence_of_a_destination_whose_limit_is_reached_is_not_measured(monkeyp
     assert (finding.name, finding.outcome) == ("productpage", Outcome.NOT_MEASURED)
     assert "others hold all the connections" in finding.observed
     assert "35 calls" in finding.observed
+
+
+def test_a_port_without_a_process_is_excused_by_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
+    mesh = mesh_under("rate-limited")
+    mesh.connections = 1000
+    mesh.told["productpage-v1"] = lambda _: Answer(None, "[Errno 111] Connection refused")
+    assert "Connection refused" in str(failing(observed(mesh))["fortio", "productpage", "GET /productpage"])
+
+
+def test_a_rate_excuses_the_request_that_met_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posture.verify.agreement._PATIENCE_WITH_LIMITS", 0.1)
+    mesh = mesh_under("rate-limited")
+    limited = Answer(429, "over the limit of gateway: 1/s in all")
+    mesh.at_gateway = lambda arrival: limited if arrival.method == "GET" else Answer(503, "no healthy upstream")
+    found = {
+        (each.cell.method, each.outcome)
+        for each in observed(mesh)
+        if each.cell.source == "gateway" and each.cell.destination == "productpage"
+    }
+    assert ("GET", Outcome.NOT_MEASURED) in found
+    assert ("POST", Outcome.FAILS) in found
 
 
 def test_silence_of_a_destination_with_connections_left_differs() -> None:

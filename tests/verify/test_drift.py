@@ -10,7 +10,7 @@ import pytest
 
 from posture.model.application import Application, load_application
 from posture.model.entries import Entry, compile_entries
-from posture.model.held import held_entries
+from posture.model.held import Held, held_entries
 from posture.model.posture import load_posture
 from posture.verify.drift import drift_findings, posture_of
 from posture.verify.findings import Finding, Outcome
@@ -147,3 +147,16 @@ def test_another_posture_is_recognised_only_when_it_is_exactly_that(bookinfo: Ap
 def test_no_posture_is_recognised_beside_a_foreign_entry(bookinfo: Application, raw: Raw) -> None:
     raw.append({"Kind": "jwt-provider", "Name": "okta"})
     assert posture_of(held_entries(raw), [("layered-allow", compiled(bookinfo))]) is None
+
+
+def test_a_nought_that_says_something_is_drift() -> None:
+    def limited(**check: int) -> Held:
+        override = {"Name": "ratings", "Limits": {"MaxPendingRequests": 0}, "PassiveHealthCheck": check}
+        return held_entries(
+            [{"Kind": "service-defaults", "Name": "reviews", "UpstreamConfig": {"Overrides": [override]}}]
+        )
+
+    assert limited(EnforcingConsecutive5xx=0) != limited(), "0 turns ejection off, and nothing means 100"
+    assert limited(Interval=0) == limited(), "which Consul writes out or leaves out as it likes"
+    [override] = limited().entries[0].body["UpstreamConfig"]["Overrides"]
+    assert override["Limits"] == {"MaxPendingRequests": 0}

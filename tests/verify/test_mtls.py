@@ -256,20 +256,31 @@ def test_where_nobody_listens_refusals_prove_nothing(target: StandIn, unused: En
     assert {found[name][0] for name in REFUSALS} == {Outcome.NOT_MEASURED}
 
 
-def test_a_limit_that_others_use_up_is_no_failure(target: StandIn, unused: Endpoint) -> None:
-    def limited(body: dict[str, object]) -> dict[str, object]:
-        return {**body, "MaxInboundConnections": 1}
+LIMITED = Access(
+    [
+        replace(each, body={**each.body, "MaxInboundConnections": 1})
+        if (each.kind, each.name) == ("service-defaults", "details")
+        else each
+        for each in ENTRIES
+    ]
+)
 
-    access = Access(
-        [
-            replace(each, body=limited(each.body))
-            if (each.kind, each.name) == ("service-defaults", "details")
-            else each
-            for each in ENTRIES
-        ]
-    )
-    found = findings(replace(target, sidecar=unused), access=access)
+
+def test_a_limit_that_others_use_up_is_no_failure(target: StandIn) -> None:
+    """Envoy takes a connection too many, and closes it."""
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as full:
+        thread = threading.Thread(target=full.serve_forever, args=(0.05,))
+        thread.start()
+        sidecar = Endpoint("details-v1", "127.0.0.1", full.server_address[1])
+        found = findings(replace(target, sidecar=sidecar), access=LIMITED)
+        full.shutdown()
+        thread.join()
     assert {outcome for outcome, _ in found.values()} == {Outcome.NOT_MEASURED}, found
+
+
+def test_a_limit_is_no_excuse_where_nobody_listens(target: StandIn, unused: Endpoint) -> None:
+    found = findings(replace(target, sidecar=unused), access=LIMITED)
+    assert found["answers productpage's own certificate"][0] is Outcome.FAILS
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from posture.model.application import load_application
 from posture.model.entries import Kind, compile_entries
 from posture.model.matrix import UNKNOWN
 from posture.model.posture import load_posture
+from posture.verify.answers import Answer
 from posture.verify.attempts import Attempt, attempt, get
 from posture.verify.findings import Finding, Outcome
 from posture.verify.openings import opening_findings
@@ -29,14 +30,8 @@ ENTRIES = compile_entries(APPLICATION, load_posture(ROOT / "stacks", "layered-al
 ACCESS = Access(ENTRIES)
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int | None
-    words: str = ""
-
-    @property
-    def denied(self) -> bool:
-        return self.status == 403
+def answer(status: int | None) -> Answer:
+    return Answer(status, "RBAC: access denied" if status == 403 else "", passed_on=status == 200)
 
 
 @dataclass(frozen=True)
@@ -48,10 +43,10 @@ class Mesh:
     listeners: tuple[dict[str, Any], ...] | None = ()
 
     def ask(self, request: Request) -> list[Answer]:
-        return [Answer(None if self.silent else self.access.decide(request).status)]
+        return [answer(None if self.silent else self.access.decide(request).status)]
 
     def enter(self, arrival: Arrival) -> Answer:
-        return Answer(min(self.access.enter(arrival, name).status or 599 for name in APPLICATION.services))
+        return answer(min(self.access.enter(arrival, name).status or 599 for name in APPLICATION.services))
 
     @property
     def near(self) -> Mesh:
