@@ -70,6 +70,10 @@ def rates_findings(target: NearTarget, application: Application, access: Access)
                 several = load.alike(meetings(target, application, access, service, aspect))
                 which = "" if aspect == PER_CALLER else f", {aspect.removesuffix(PER_CALLER).strip()}"
                 findings.append(load.share(f"{service}: a greedy caller beside a polite one{which}", several, rate))
+        others = [each.instance for each in target.sidecars(service)[1:]] if service in application.services else []
+        if others and any(rates_of(limit)):
+            words = "the first instance was loaded alone, to whose entry all are bound"
+            findings.append(_unmeasured(f"{service}: rates at {', '.join(others)}", "as at the first", words))
     if findings:
         findings.append(_control(target, application, access, min(fastest, _MOST_PER_SECOND)))
     return findings

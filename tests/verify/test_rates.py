@@ -12,12 +12,12 @@ import pytest
 from posture.model.access import Access
 from posture.model.application import load_application
 from posture.model.entries import compile_entries
-from posture.model.limits import Rate
+from posture.model.limits import Limit, Rate
 from posture.model.posture import load_posture
 from posture.verify import rates
 from posture.verify.findings import Outcome
 from posture.verify.meetings import meetings
-from posture.verify.rates import Load
+from posture.verify.rates import Load, rates_findings
 from posture.verify.raw_http import Exchange, Response
 from posture.verify.target import Endpoint, Offered, Pace, Reply
 
@@ -182,3 +182,15 @@ def test_a_greedy_caller_must_not_cost_a_polite_one(monkeypatch: pytest.MonkeyPa
         several = [each for each in found(access, mesh, "productpage", "per caller") if each.path == "/logout"]
         finding = Load(cast("NearTarget", mesh), APPLICATION).share("a greedy one", several, RATE)
         assert finding.outcome is outcome, finding
+
+
+def test_instances_that_were_not_loaded_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Three(PacedMesh):
+        def sidecars(self, service: str) -> list[Endpoint]:
+            return [Endpoint(f"{service}-v{number}", "", 0) for number in (1, 2, 3)]
+
+    monkeypatch.setattr(rates, "meetings", lambda *_: iter(()))
+    access = Access([])
+    monkeypatch.setattr(access, "limits", {"reviews": Limit.model_validate({"requestsPerSecond": 5})}, raising=False)
+    found = {each.name: each.outcome for each in rates_findings(cast("NearTarget", Three()), APPLICATION, access)}
+    assert found["reviews: rates at reviews-v2, reviews-v3"] is Outcome.NOT_MEASURED
