@@ -63,8 +63,7 @@ class ClusterStack(Stack):
     def page(self) -> str:
         """The URL of the application's first page, as visitors know it."""
         application, _ = self.load()
-        gateway = application.gateway
-        return f"https://{gateway.hostname}:{gateway.port}{gateway.routes[0].path}"
+        return application.gateway.page
 
     @property
     def namespace(self) -> str:

@@ -66,7 +66,7 @@ class LocalStack(Stack):
     def page(self) -> str:
         """The URL of the application's first page."""
         application, _ = self.load()
-        return f"{self.settings.entrance}{application.gateway.routes[0].path}"
+        return application.gateway.page
 
     def up(self, report: Callable[[str], None]) -> None:
         """Start what is not running, apply the posture, and return when the mesh is seen to do what it says.
@@ -124,11 +124,11 @@ class LocalStack(Stack):
         for destination in sorted({each.request.destination for each in settled.unmeasured}):
             report(f"{destination} could not be asked: its limits left no room for it")
         try:
-            wait_for_page(self.page, application.gateway.host, self.layout, timeout=_GATEWAY_PATIENCE)
+            wait_for_page(application.gateway, self.layout, timeout=_GATEWAY_PATIENCE)
         except MeshError as error:
             report(f"registering the gateway anew: {error}")
             mesh.renew_gateway()
-            wait_for_page(self.page, application.gateway.host, self.layout)
+            wait_for_page(application.gateway, self.layout)
         mesh.wait_drained()
 
     @contextmanager

@@ -12,6 +12,7 @@ from posture.local.errors import MeshError
 
 if TYPE_CHECKING:
     from posture.local.layout import Layout
+    from posture.model.application import Gateway
 
 __all__ = ["wait_for_page"]
 
@@ -19,19 +20,20 @@ NOT_YET = {404, 503}
 """What a gateway answers before its route has arrived, and before the service behind it has."""
 
 
-def wait_for_page(url: str, host: str, layout: Layout, timeout: float = 30) -> None:
+def wait_for_page(gateway: Gateway, layout: Layout, timeout: float = 30) -> None:
     """Return when the gateway answers with the service's own words, or with a refusal that a posture wants.
 
     Args:
-        url: Where it listens, by any name.
-        host: Whom its certificate and its routes are for.
+        gateway: Whose first page; its host need not be a name that this machine knows.
         layout: Of the stack.
         timeout: Seconds.
 
     Raises:
         MeshError: It does not in time; with what it said last.
     """
-    said, headers = "nothing", {"Host": f"{host}:{layout.gateway_port}"}
+    said, page = "nothing", gateway.page
+    here = httpx.URL(page).copy_with(host="127.0.0.1")
+    headers, names = {"Host": f"{gateway.host}:{gateway.port}"}, {"sni_hostname": gateway.host}
     context = ssl.create_default_context(cafile=str(layout.certificate))
     try:
         with httpx.Client(verify=context, timeout=10, trust_env=False) as client:
@@ -41,12 +43,12 @@ def wait_for_page(url: str, host: str, layout: Layout, timeout: float = 30) -> N
                 wait=wait_fixed(0.1),
             ):
                 with attempt:
-                    answer = client.get(url, headers=headers, extensions={"sni_hostname": host})
+                    answer = client.get(here, headers=headers, extensions=names)
                     said = f"{answer.status_code} {answer.text[:80]!r}"
                     if answer.status_code in NOT_YET:
                         raise _NotYetError
     except RetryError:
-        raise MeshError(f"the gateway does not serve {url}: it answered {said}; see {layout.log}") from None
+        raise MeshError(f"the gateway does not serve {page}: it answered {said}; see {layout.log}") from None
 
 
 class _NotYetError(Exception):

@@ -101,6 +101,11 @@ class Gateway(Shape):
         """A name that visitors may come by: the hostname, with a word for its star."""
         return self.hostname.replace("*", "any")
 
+    @property
+    def page(self) -> str:
+        """The URL of the first page behind it."""
+        return f"https://{self.host}:{self.port}{self.routes[0].path}"
+
 
 class Application(NamedShape):
     """All that a posture can talk about."""

@@ -75,11 +75,6 @@ class Settings(ClusterSettings):
         """The URL of the local target's Consul: its HTTP API, and its UI below `/ui`."""
         return consul_url(self.local_network)
 
-    @property
-    def entrance(self) -> str:
-        """The URL of the local target's gateway."""
-        return f"https://localhost:{self.gateway_port}"
-
     def under(self, posture: str | None) -> Settings:
         """The same with another posture in full; as they are where none is named."""
         return self if posture is None else self.model_copy(update={"posture": posture, "through": ""})

@@ -28,11 +28,9 @@ def deploy(settings: Settings, application: Application, posture: Posture) -> di
     """
     if settings.target == "local":
         _deploy_to_this_machine(settings, application, posture)
-        page = f"{settings.entrance}{application.gateway.routes[0].path}"
-        return {"page": page, "ui": f"{settings.consul_address}/ui"}
+        return {"page": application.gateway.page, "ui": f"{settings.consul_address}/ui"}
     _deploy_to_cluster(settings, application, posture)
-    host = f"{application.gateway.hostname}:{application.gateway.port}"
-    return {"page": f"https://{host}{application.gateway.routes[0].path}"}
+    return {"page": application.gateway.page}
 
 
 def _deploy_to_this_machine(settings: Settings, application: Application, posture: Posture) -> None:
