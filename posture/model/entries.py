@@ -155,7 +155,8 @@ def _gateway(application: str, gateway: Gateway, posture: Posture) -> tuple[Entr
             Kind.HTTP_ROUTE,
             application,
             {
-                "Hostnames": [gateway.hostname],
+                # Consul refuses a wildcard here; a route without a hostname has its listener's.
+                **({} if "*" in gateway.hostname else {"Hostnames": [gateway.hostname]}),
                 "Parents": [{"Kind": Kind.API_GATEWAY, "Name": gateway.name, "SectionName": "https"}],
                 "Rules": rules,
             },

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from posture.model.access import Access, Arrival
 from posture.model.application import load_application
 from posture.model.entries import Kind, compile_entries
 from posture.model.posture import available, load_posture
@@ -101,3 +102,15 @@ def test_headers_compile_to_consuls_words(bookinfo: Application, tmp_path: Path)
 @pytest.mark.parametrize("kind", SHAPES)
 def test_committed_schemas_are_those_of_the_models(kind: str) -> None:
     assert (ROOT / "schemas" / f"{kind}.json").read_text() == schema_of(kind) + "\n"
+
+
+def test_a_wildcard_is_the_listeners_alone_and_the_routes_are_its(bookinfo: Application) -> None:
+    gateway = bookinfo.gateway.model_copy(update={"hostname": "*.example.com"})
+    application = bookinfo.model_copy(update={"gateway": gateway})
+    entries = compile_entries(application, load_posture(ROOT / "stacks", "layered-allow", application))
+    [route] = [entry.body for entry in entries if entry.kind is Kind.HTTP_ROUTE]
+    assert "Hostnames" not in route, "Consul refuses it there"
+    enter = Access(entries).enter
+    assert gateway.page == "https://any.example.com:8443/productpage"
+    assert enter(Arrival("gateway", "GET", "/productpage", host=gateway.host), "productpage").allowed
+    assert not enter(Arrival("gateway", "GET", "/productpage", host="example.org"), "productpage").allowed

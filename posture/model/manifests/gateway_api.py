@@ -62,7 +62,7 @@ def render_route(entry: Entry, placement: Placement, ports: Mapping[str, int]) -
             "parentRefs": [
                 {"name": parent["Name"], "sectionName": parent["SectionName"]} for parent in entry.body["Parents"]
             ],
-            "hostnames": entry.body["Hostnames"],
+            **({"hostnames": entry.body["Hostnames"]} if "Hostnames" in entry.body else {}),
             "rules": [
                 {
                     "matches": [
