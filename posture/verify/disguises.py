@@ -49,9 +49,12 @@ class Disguise:
 
     @property
     def host(self) -> str:
-        """Whom it is for: an absolute target's authority counts before the header (RFC 9112, 3.2.2)."""
+        """Whom it is for: an absolute target's authority counts before the header (RFC 9112, 3.2.2).
+
+        Several are joined, as Envoy does it: such a name may end as a wildcard does.
+        """
         absolute = _ABSOLUTE.match(self.target)
-        return absolute[1] if absolute else next((value for name, value in self.headers if name == "Host"), "")
+        return absolute[1] if absolute else ",".join(value for name, value in self.headers if name == "Host")
 
     @property
     def others(self) -> dict[str, str]:
