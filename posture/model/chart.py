@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from posture.model.settings import Settings
 
-__all__ = ["CHART", "REPOSITORY", "ChartLine", "chart_line", "chart_values"]
+__all__ = ["CHART", "GATEWAY_APIS", "REPOSITORY", "ChartLine", "chart_line", "chart_values"]
 
 CHART = "consul"
 REPOSITORY = "https://helm.releases.hashicorp.com"
@@ -36,6 +36,8 @@ class ChartLine:
 
 
 _LINES = {"1.9": ChartLine("v1beta1"), "2.0": ChartLine("v1")}
+GATEWAY_APIS = frozenset(line.gateway_api for line in _LINES.values())
+"""All versions of the Gateway API that an `up` may have written."""
 
 
 def chart_line(version: str) -> ChartLine:

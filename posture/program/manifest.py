@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
+from posture.model.chart import GATEWAY_APIS
+from posture.model.manifests.gateway_api import GROUP
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -40,6 +43,9 @@ def manifest_resource(manifest: Manifest, opts: pulumi.ResourceOptions) -> pulum
     name = f"{manifest['kind']}/{metadata['name']}"
     group, _, version = manifest["apiVersion"].rpartition("/")
     token = f"kubernetes:{group or 'core'}/{version}:{manifest['kind']}"
+    if group == GROUP:  # else another line of the chart would have it created while it is there
+        others = [pulumi.Alias(type_=token.replace(f"/{version}:", f"/{each}:")) for each in GATEWAY_APIS - {version}]
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=others))
     return pulumi.CustomResource(token, name, {**manifest, "metadata": metadata}, opts)
 
 
@@ -50,7 +56,3 @@ def annotated(manifest: Manifest) -> Manifest:
         return manifest
     metadata = manifest["metadata"]
     return {**manifest, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **added}}}
-
-
-def _snake(key: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)

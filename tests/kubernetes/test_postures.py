@@ -76,6 +76,15 @@ def test_a_posture_is_put_there_as_it_is_written_and_a_second_up_changes_nothing
     assert stack.changes() == {}
 
 
+def test_another_line_of_the_chart_changes_the_way_in_where_it_stands(stack: ClusterStack) -> None:
+    for version in ("1.9.7", "2.0.3"):
+        since = stack.audited()
+        stack.configure(consulChartVersion=version)
+        stack.posture("up", "baseline")
+        assert {each.verb for each in stack.writes(since)} <= {"patch"}
+        assert stack.changes() == {}
+
+
 @pytest.mark.parametrize("posture", POSTURES)
 def test_the_golden_objects_pass_kubectls_strict_validation(stack: ClusterStack, posture: str) -> None:
     text = (ROOT / "tests" / "golden" / "kubernetes" / f"{posture}.yaml").read_text()
