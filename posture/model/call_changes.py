@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posture.model.entry import Kind
+from posture.model.intentions import ANYONE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["CallChange", "call_change", "turns"]
 
 _ANY_REQUEST = ""
-_ANYONE = "*"
 
 
 class CallChange(NamedTuple):
@@ -60,6 +60,8 @@ def turns(held: Iterable[Entry], wanted: Iterable[Entry], services: Collection[s
         wanted: What it is to have.
         services: Those whose intentions open calls and close others.
     """
+    if len(services) <= 1:  # it has nobody to wait for; and so it is in most switches
+        return dict.fromkeys(services, 0)
     then, now = (
         {entry.name: entry.body for entry in entries if entry.kind is Kind.SERVICE_INTENTIONS}
         for entries in (held, wanted)
@@ -90,7 +92,7 @@ def turns(held: Iterable[Entry], wanted: Iterable[Entry], services: Collection[s
 
 def _reached(service: str, calls: Mapping[str, Collection[str]]) -> set[str]:
     """Whom a service's calls lead to, itself among them, and whoever may be meant by anyone."""
-    found = {service, _ANYONE}
+    found = {service, ANYONE}
     left = list(found)
     while left:
         new = set(calls.get(left.pop(), ())) - found
