@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from policies.view import Release
 
 __all__ = [
+    "EXTRA_CONFIG",
     "acl_config",
     "default_policy",
     "if_readable",
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 _CONSUL = re.compile(r"(?:.*/)?consul(?:(?:-(v?\d[\w.+-]*))?\.tgz(?:\?.*)?)?/*", re.DOTALL)
+
+EXTRA_CONFIG = ("values", "server", "extraConfig")
+"""Where a release has the servers' own configuration."""
 
 
 def is_consul(release: Release) -> bool:

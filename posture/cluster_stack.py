@@ -60,12 +60,6 @@ class ClusterStack(Stack):
         return os.environ.get("PULUMI_BACKEND_URL") or super().backend
 
     @property
-    def page(self) -> str:
-        """The URL of the application's first page, as visitors know it."""
-        application, _ = self.load()
-        return application.gateway.page
-
-    @property
     def namespace(self) -> str:
         """Where the application runs."""
         application, _ = self.load()

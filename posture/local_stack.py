@@ -62,12 +62,6 @@ class LocalStack(Stack):
     needs = tuple(tools.TOOLS)
     replaceable = True
 
-    @property
-    def page(self) -> str:
-        """The URL of the application's first page."""
-        application, _ = self.load()
-        return application.gateway.page
-
     def up(self, report: Callable[[str], None]) -> None:
         """Start what is not running, apply the posture, and return when the mesh is seen to do what it says.
 

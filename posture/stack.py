@@ -77,6 +77,12 @@ class Stack:
             self._loaded = self.settings, self.settings.load(self.project)
         return self._loaded[1]
 
+    @property
+    def page(self) -> str:
+        """The URL of the application's first page, as visitors know it."""
+        application, _ = self.load()
+        return application.gateway.page
+
     def wanted(self, posture: str | None, through: str | None) -> Settings:
         """The settings with another posture, or the same; nothing is written.
 

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from policies.examples import RELEASE
-from policies.helm import default_policy, is_consul
+from policies.helm import EXTRA_CONFIG, default_policy, is_consul
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
-
-_PLACE = ("values", "server", "extraConfig")
 
 
 def judge(release: Release) -> Iterator[Problem]:
@@ -16,10 +14,12 @@ def judge(release: Release) -> Iterator[Problem]:
     try:
         default = default_policy(release)
     except ValueError:
-        yield Problem("server.extraConfig is no JSON that Consul reads, so its default policy can't be told", _PLACE)
+        yield Problem(
+            "server.extraConfig is no JSON that Consul reads, so its default policy can't be told", EXTRA_CONFIG
+        )
         return
     if default != "deny":
-        yield Problem(f"what no intention matches is answered by '{default}'", _PLACE)
+        yield Problem(f"what no intention matches is answered by '{default}'", EXTRA_CONFIG)
 
 
 RULE = Rule(

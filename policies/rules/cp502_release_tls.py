@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from policies.examples import RELEASE
-from policies.helm import if_readable, is_consul, tls_config
+from policies.helm import EXTRA_CONFIG, if_readable, is_consul, tls_config
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
 
-_OWN = ("values", "server", "extraConfig")
 _CHECKS = {
     "tls.internal_rpc.verify_incoming",
     "verify_incoming_rpc",
@@ -30,9 +29,9 @@ def judge(release: Release) -> Iterator[Problem]:
             yield Problem(f"sets global.tls.{field} to something other than true", (*place, field))
     for name, value in if_readable(tls_config, release).items():
         if name in _CHECKS and value is not None and value is not True:
-            yield Problem(f"turns {name} off in server.extraConfig", _OWN)
+            yield Problem(f"turns {name} off in server.extraConfig", EXTRA_CONFIG)
         elif name == "ports.http" and isinstance(value, int | float) and value > 0:
-            yield Problem("serves HTTP without TLS by ports.http in server.extraConfig", _OWN)
+            yield Problem("serves HTTP without TLS by ports.http in server.extraConfig", EXTRA_CONFIG)
 
 
 RULE = Rule(

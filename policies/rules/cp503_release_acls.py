@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from policies.examples import RELEASE
-from policies.helm import acl_config, if_readable, is_consul, loads_more
+from policies.helm import EXTRA_CONFIG, acl_config, if_readable, is_consul, loads_more
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
-
-_OWN = ("values", "server", "extraConfig")
 
 
 def judge(release: Release) -> Iterator[Problem]:
@@ -18,9 +16,9 @@ def judge(release: Release) -> Iterator[Problem]:
     acl = if_readable(acl_config, release)
     enabled, default = acl.get("enabled"), acl.get("default_policy")
     if enabled is not None and enabled is not True:
-        yield Problem("turns ACLs off in server.extraConfig", _OWN)
+        yield Problem("turns ACLs off in server.extraConfig", EXTRA_CONFIG)
     if default is not None and default != "deny":
-        yield Problem("allows in server.extraConfig what no ACL rule is about", _OWN)
+        yield Problem("allows in server.extraConfig what no ACL rule is about", EXTRA_CONFIG)
     if loads_more(release):
         yield Problem("loads server.extraVolumes, which may turn ACLs off", ("values", "server", "extraVolumes"))
 

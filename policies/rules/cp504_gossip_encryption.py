@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from policies.examples import RELEASE
-from policies.helm import if_readable, is_consul, server_config
+from policies.helm import EXTRA_CONFIG, if_readable, is_consul, server_config
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
 
@@ -19,7 +19,7 @@ def judge(release: Release) -> Iterator[Problem]:
     own = if_readable(server_config, release)
     for name in ("encrypt_verify_incoming", "encrypt_verify_outgoing"):
         if own.get(name) is not None and own[name] is not True:
-            yield Problem(f"turns {name} off in server.extraConfig", ("values", "server", "extraConfig"))
+            yield Problem(f"turns {name} off in server.extraConfig", EXTRA_CONFIG)
 
 
 RULE = Rule(

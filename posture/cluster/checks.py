@@ -212,14 +212,17 @@ def _check_owners(
         ours = _of_kind(inventory, resource)
         names = {_key(each) for each in ours}
         for found in there[kind]:
+            elsewhere = _key(found) not in names
+            if elsewhere and not _same_in_consul(found, resource, ours):
+                continue
             owner = owner_of(found, stack)
             metadata = found["metadata"]
-            if not owner and _key(found) not in names and _same_in_consul(found, resource, ours):
+            if elsewhere and not owner:
                 raise InputError(
                     f"stack '{stack}' has {resource.name}/{metadata['name']} in namespace {metadata['namespace']}, and "
-                    f"Consul takes one in another for the same; end the stack there before it moves: posture down"
+                    "Consul takes one in another for the same; end the stack there before it moves: posture down"
                 )
-            if owner and (_key(found) in names or _same_in_consul(found, resource, ours)):
+            if owner:
                 name = f"{resource.name}/{metadata['name']}"
                 where = f" -n {metadata['namespace']}" if resource.namespaced else ""
                 raise InputError(

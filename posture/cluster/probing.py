@@ -217,7 +217,7 @@ class ClusterTarget:
                 while not (some := pods(self._connection, namespace, labels, name)) and time.monotonic() < until:
                     time.sleep(0.5)
                 if not some:
-                    what = " ".join([name, *filter(None, [labels.get("version")])])
+                    what = " ".join(filter(None, (name, labels.get("version"))))
                     raise InputError(
                         f"no pod of {what} runs in namespace {namespace}; see: kubectl get pods -n {namespace}"
                     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["FILLED_IN", "OTHER_KINDS", "Body", "Entry", "Kind", "precedence"]
+__all__ = ["FILLED_IN", "OTHER_KINDS", "SCALAR_POINTERS", "Body", "Entry", "Kind", "precedence"]
 
 Body = dict[str, Any]
 
@@ -54,6 +54,18 @@ FILLED_IN: dict[Kind, Body] = {
     Kind.SERVICE_DEFAULTS: _OF_PROXIES,
 }
 """Fields that Consul answers with although nobody has set them."""
+
+SCALAR_POINTERS = frozenset(
+    {
+        "BaseEjectionTime",
+        "EnforcingConsecutive5xx",
+        "MaxConcurrentRequests",
+        "MaxConnections",
+        "MaxEjectionPercent",
+        "MaxPendingRequests",
+    }
+)
+"""Fields in which 0 says something else than nothing: pointers in Consul's UpstreamLimits and PassiveHealthCheck."""
 
 
 def precedence(source: str, destination: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posture.model.entries import Entry, Kind
+from posture.model.entry import SCALAR_POINTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,17 +18,6 @@ _BOOKKEEPING = frozenset({"Kind", "Name", "Namespace", "Partition", "CreateIndex
 """What Consul adds to an entry, or what tells it from others, and is none of its content."""
 
 _EMPTY: tuple[object, ...] = (None, "", 0, False, [], {})
-_ZEROS = frozenset(
-    {
-        "BaseEjectionTime",
-        "EnforcingConsecutive5xx",
-        "MaxConcurrentRequests",
-        "MaxConnections",
-        "MaxEjectionPercent",
-        "MaxPendingRequests",
-    }
-)
-"""Where 0 says something else than nothing: pointers in structs.UpstreamLimits and PassiveHealthCheck."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +66,6 @@ def _without_empty(value: Any) -> Any:  # noqa: ANN401 - any JSON
         return {
             key: kept
             for key, item in value.items()
-            if (kept := _without_empty(item)) not in _EMPTY or (key in _ZEROS and kept == 0)
+            if (kept := _without_empty(item)) not in _EMPTY or (key in SCALAR_POINTERS and kept == 0)
         }
     return [_without_empty(item) for item in value] if isinstance(value, list) else value

@@ -103,7 +103,7 @@ def _visit(target: NearTarget, application: Application, mark: str) -> None:
     """Ask the gateway for each route; services that pass on the trace context carry the mark to those they call."""
     for route in application.gateway.routes:
         headers = {"X-Posture-Mark": mark, "tracestate": f"posture={mark}"}
-        target.enter(Arrival(application.gateway.name, "GET", route.path, headers, application.gateway.host))
+        target.enter(Arrival(application.gateway.name, "GET", route.path, headers))
 
 
 def _call(target: NearTarget, caller: Request, mark: str) -> None:

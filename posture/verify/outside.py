@@ -90,7 +90,7 @@ def _off_the_routes(target: Target, application: Application, access: Access, wa
     paths = dict.fromkeys([*(sample.path for sample in wanted), *(f"/{name}" for name in services), "/health"])
     tried = []
     for path in paths:
-        arrival = Arrival(gateway, "GET", path, host=application.gateway.host)
+        arrival = Arrival(gateway, "GET", path)
         questions = [Question(arrival, name, access.enter(arrival, name)) for name in services]
         if any(question.decision.allowed for question in questions):
             continue

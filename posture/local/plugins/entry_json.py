@@ -15,6 +15,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from posture.model.entry import SCALAR_POINTERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,16 +27,6 @@ _STATUS_KINDS = frozenset({"api-gateway", "http-route", "tcp-route"})
 _NAMELESS_KINDS = frozenset({"mesh"})  # "invalid config key \"Name\"", says Consul
 
 _FREE_MAPS = frozenset({"Add", "Arguments", "Config", "LegacyMeta", "Meta", "Set"})
-_POINTERS_TO_SCALARS = frozenset(
-    {
-        "BaseEjectionTime",
-        "EnforcingConsecutive5xx",
-        "MaxConcurrentRequests",
-        "MaxConnections",
-        "MaxEjectionPercent",
-        "MaxPendingRequests",
-    }
-)
 _STRUCTS_BY_VALUE = frozenset({"Expose", "Filters", "InstanceLevel", "MeshGateway", "Path", "ResponseFilters"})
 _STRUCTS_BY_VALUE_OF_KIND = {
     "api-gateway": frozenset({"TLS"}),
@@ -120,7 +112,7 @@ def _struct(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in normal.items()
         if value is not None
         and (value != {} or key not in by_value)
-        and (value not in ("", 0, False) or key in _POINTERS_TO_SCALARS)
+        and (value not in ("", 0, False) or key in SCALAR_POINTERS)
     }
 
 
