@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from posture.errors import InputError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -58,19 +56,12 @@ class Instance:
 
 
 def instances(application: Application, layout: Layout) -> tuple[Instance, ...]:
-    """All instances in the application's order, which decides their addresses.
-
-    Raises:
-        InputError: Two of one name.
-    """
+    """All instances in the application's order, which decides their addresses."""
     members = [
         (f"{name}-{version}", name, version, service)
         for name, service in application.services.items()
         for version in service.versions
     ]
-    for name in application.clients:
-        if any(name == member for member, *_ in members):
-            raise InputError(f"client '{name}' is called as a version of a service is; give it another name")
     servers = [
         Instance(
             name=member,

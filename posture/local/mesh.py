@@ -70,7 +70,7 @@ class Mesh:
         envoy_workers: The worker threads of each Envoy.
 
     Raises:
-        InputError: Two members of one name, or more than there are addresses.
+        InputError: More members than there are addresses.
     """
 
     def __init__(

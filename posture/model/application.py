@@ -146,10 +146,13 @@ def _check_reserved(application: Application, document: Document) -> None:
 
 def _check_names(application: Application, document: Document) -> None:
     services, gateway = application.services, application.gateway
+    members = _check_members(services, document)
     for name in application.clients:
         if name in services:
             document.fail(f"'{name}' is a service already; give the client another name", "clients", name)
-    if gateway.name in {*services, *application.clients}:
+        if name in members:
+            document.fail(f"'{name}' is an instance of a service; give the client another name", "clients", name)
+    if gateway.name in {*services, *application.clients, *members}:
         document.fail(f"'{gateway.name}' is taken; rename the gateway", "gateway", "name")
     for group, callers in (("services", services), ("clients", application.clients)):
         for name, caller in callers.items():
@@ -160,6 +163,18 @@ def _check_names(application: Application, document: Document) -> None:
         _check_service(route.to, services, document, *place)
         if services[route.to].protocol != "http":
             document.fail(f"'{route.to}' is a tcp service; routes by path need http", *place)
+
+
+def _check_members(services: dict[str, Service], document: Document) -> set[str]:
+    """The names of the services' instances, which both targets run under them."""
+    found: set[str] = set()
+    for name, service in services.items():
+        for i, version in enumerate(service.versions):
+            member = f"{name}-{version}"
+            if member in found:
+                document.fail(f"two instances would be called '{member}'; rename one", "services", name, "versions", i)
+            found.add(member)
+    return found
 
 
 def _check_service(name: str, services: dict[str, Service], document: Document, *place: str | int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from posture.errors import InputError
 from posture.local.instances import instances
 from posture.local.layout import Layout
-from posture.model.application import Application, load_application
+from posture.model.application import load_application
 
 BOOKINFO = load_application(Path(__file__).parents[2] / "apps" / "bookinfo.yaml")
 LAYOUT = Layout("dev", Path("project"), "127.33")
@@ -38,13 +38,6 @@ def test_a_process_is_told_where_to_listen_and_whom_to_call_at_its_own_address()
         "RATINGS_URL": "http://127.33.1.1:9103",
     }
     assert found["reviews-v3"]["RATINGS_URL"] == "http://127.33.1.5:9101"
-
-
-def test_a_client_named_as_a_version_is_refused() -> None:
-    data = BOOKINFO.model_dump()
-    clients = {"reviews-v2": data["clients"]["fortio"]}
-    with pytest.raises(InputError, match="client 'reviews-v2' is called as a version"):
-        instances(Application.model_validate(data | {"clients": clients}), LAYOUT)
 
 
 def test_positions_fill_one_network_after_the_other() -> None:

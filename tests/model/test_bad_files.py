@@ -292,6 +292,18 @@ APPLICATIONS = {
         "services:\n  a: {port: 1, command: [x]}\nclients:\n  a: {calls: [{to: a, path: /}]}\n",
         "give the client another name",
     ),
+    "client named as an instance": (
+        "services:\n  a: {port: 1, command: [x]}\nclients:\n  a-v1: {calls: [{to: a, path: /}]}\n",
+        "'a-v1' is an instance of a service; give the client another name",
+    ),
+    "version named twice": (
+        "services:\n  a: {port: 1, command: [x], versions: [v1, v1]}\n",
+        "two instances would be called 'a-v1'; rename one",
+    ),
+    "version that makes another service's name": (
+        "services:\n  a: {port: 1, command: [x], versions: [b-v1]}\n  a-b: {port: 1, command: [x]}\n",
+        "two instances would be called 'a-b-v1'; rename one",
+    ),
 }
 
 
