@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from posture.model.limit_fields import Proxies
     from posture.model.limits import UpstreamLimits
 
-__all__ = ["LimitChange", "limit_changes", "limit_words", "limits_at", "limits_towards", "slow_words"]
+__all__ = [
+    "LimitChange",
+    "limit_changes",
+    "limit_words",
+    "limits_at",
+    "limits_towards",
+    "slow_words",
+    "upstream_words",
+]
 
 _CONNECTIONS = "connections"
 _NONE = Limit.model_construct()
@@ -71,6 +79,23 @@ def limits_towards(service: str, limit: Limit | None, upstream: str) -> list[str
     return [f"{service}: {_aspects(limit)[f'to {upstream}'].words}"] if limit and given else []
 
 
+def upstream_words(upstream: UpstreamLimits) -> Iterator[str]:
+    """As in "32 connections at once", for each thing that is held back."""
+    for count, words in (
+        (upstream.max_connections, "connection"),
+        (upstream.max_pending_requests, "pending request"),
+        (upstream.max_concurrent_requests, "request"),
+    ):
+        if count:
+            yield f"{_count(count, words)} at once"
+    check = upstream.passive_health_check
+    if check:
+        failures = _count(check.max_failures, "failure")
+        yield f"without an instance for {check.base_ejection_time:g} s after {failures} in a row"
+        yield f"looking each {check.interval:g} s who comes back"
+        yield f"leaving out {check.max_ejection_percent} % of them at most"
+
+
 def slow_words(limits: Mapping[str, Limit], proxies: Proxies, gateway: str) -> list[str]:
     """What becomes of rates so low that a worker gets less than one request a second of them."""
     return [
@@ -103,7 +128,7 @@ def _aspects(limit: Limit) -> dict[str, _Aspect]:
     for aspect, rate in rates_of(limit):
         found[aspect] = _Aspect(limited_words((aspect, rate)), (rate.requests_per_second, rate.capacity))
     for name, upstream in sorted((limit.upstreams or {}).items()):
-        found[f"to {name}"] = _Aspect(f"to {name} {', '.join(_upstream(upstream))}", _figures(upstream))
+        found[f"to {name}"] = _Aspect(f"to {name} {', '.join(upstream_words(upstream))}", _figures(upstream))
     return found
 
 
@@ -116,21 +141,6 @@ def _figures(upstream: UpstreamLimits) -> tuple[float, ...]:
         *((check.max_failures, -check.max_ejection_percent) if check else ()),  # the fewer may be left out, the looser
     )
     return tuple(math.inf if count is None else count for count in counts)
-
-
-def _upstream(upstream: UpstreamLimits) -> Iterator[str]:
-    for count, words in (
-        (upstream.max_connections, "connection"),
-        (upstream.max_pending_requests, "pending request"),
-        (upstream.max_concurrent_requests, "request"),
-    ):
-        if count:
-            yield f"{_count(count, words)} at once"
-    check = upstream.passive_health_check
-    if check:
-        failures = _count(check.max_failures, "failure")
-        yield f"without an instance for {check.base_ejection_time} s after {failures} in a row"
-        yield f"leaving out {check.max_ejection_percent} % of them at most"
 
 
 def _count(number: int, words: str) -> str:

@@ -22,6 +22,7 @@ from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
 from posture.verify.places import give_back
 from posture.verify.rates import rates_findings
+from posture.verify.upstreams import upstreams_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,6 +78,7 @@ SECTIONS: tuple[tuple[str, Callable[[Target, Application, Access], Iterable[Find
     ),
     ("trying from outside", outside_findings),
     ("loading the services", limits_findings),
+    ("reading what callers hold back", upstreams_findings),
     (
         "using up the rates",
         _near(Section.LIMITS, "rates under load", "as many as they let through", rates_findings, _has_rates),

@@ -14,6 +14,7 @@ from posture.model.entries import compile_entries
 from posture.verify.findings import Outcome
 from posture.verify.limits import limits_findings
 from posture.verify.places import refused, taken
+from posture.verify.upstreams import upstreams_findings
 from tests.conftest import eventually
 
 if TYPE_CHECKING:
@@ -98,3 +99,33 @@ def test_a_limit_that_no_client_may_try_is_said_to_be_unmeasured(live: LiveStack
         (Outcome.NOT_MEASURED, "no client may call it")
     ] * 2
     live.up("layered-allow")
+
+
+def test_what_a_caller_holds_back_is_read_from_each_of_its_envoys(live: LiveStack) -> None:
+    live.up("rate-limited")
+    target, access = questioned(live)
+
+    def findings() -> list[tuple[str, Outcome, str]]:
+        found = upstreams_findings(target, live.application, access)
+        return [(each.name, each.outcome, each.observed) for each in found]
+
+    def wait_for(wanted: list[tuple[str, Outcome, str]]) -> None:
+        eventually(lambda: findings() == wanted, "the Envoys are configured otherwise")
+
+    names = [f"what reviews-{version} holds back from ratings" for version in ("v1", "v2", "v3")]
+    holds = [(name, Outcome.HOLDS, "so its Envoy is configured; it was not loaded") for name in names]
+    wait_for(holds)
+    with live.consul() as consul:
+        held = consul.get("/v1/config/service-defaults/reviews").raise_for_status().json()
+        for change, observed in (
+            ({}, "nothing is held back"),
+            ({"Limits": {"MaxConnections": 33}}, "33 connections at once"),
+        ):
+            override = {"Name": "ratings", **change}
+            config = {"UpstreamConfig": {"Overrides": [override]}}
+            consul.put("/v1/config", json={**held, **config}).raise_for_status()
+            try:
+                wait_for([(name, Outcome.FAILS, observed) for name in names])
+            finally:
+                consul.put("/v1/config", json=held).raise_for_status()
+    wait_for(holds)

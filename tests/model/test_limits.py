@@ -158,6 +158,7 @@ def test_limits_are_said_in_words() -> None:
         "32 pending requests at once",
         "64 requests at once",
         "without an instance for 10 s after 5 failures in a row",
+        "looking each 5 s who comes back",
         "leaving out 50 % of them at most",
     )
     assert found == {
