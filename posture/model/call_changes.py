@@ -6,20 +6,21 @@ to it, or to which it leads. See docs/adr/0012.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from posture.model.coverage import allows, uncovered
 from posture.model.entry import Kind
 from posture.model.intentions import ANYONE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from posture.model.entry import Body, Entry
 
 __all__ = ["CallChange", "call_change", "turns"]
 
-_ANY_REQUEST = ""
+_LARGEST_CIRCLE = 8
+"""Each turn takes a second or two, in which the mesh is between two postures."""
 
 
 class CallChange(NamedTuple):
@@ -29,23 +30,14 @@ class CallChange(NamedTuple):
     closes: frozenset[str]
 
 
-class _Rule(NamedTuple):
-    source: str
-    who: str
-    action: str
-    request: str
-
-
 def call_change(before: Body, after: Body) -> CallChange:
     """What becomes of the calls to a service, by what is written in its `service-intentions`; no body allows nothing.
 
-    A permission with another path counts as one that goes and one that comes.
+    Judged by fields, so that a permission with another path counts as one that goes and one that comes.
     """
-    then, now = set(_rules(before)), set(_rules(after))
-    comes, goes = _only_in(now, then), _only_in(then, now)
     return CallChange(
-        opens=_sources(comes, "allow") | _sources(goes, "deny"),
-        closes=_sources(comes, "deny") | _sources(goes, "allow"),
+        opens=frozenset(each.source for each in uncovered(before, after)),
+        closes=frozenset(each.source for each in uncovered(after, before)),
     )
 
 
@@ -53,7 +45,7 @@ def turns(held: Iterable[Entry], wanted: Iterable[Entry], services: Collection[s
     """When each of some services' intentions is written: those of turn 0 before those of turn 1, and so on.
 
     One waits for another if calls that stay lead from one to the other: what changes on the way has an order of its own
-    with both. Of those that wait in a circle, the one that waits for the fewest is taken.
+    with both. Of a few that wait in a circle, the one that waits for the fewest goes first; many go at once.
 
     Args:
         held: What the mesh has.
@@ -69,7 +61,7 @@ def turns(held: Iterable[Entry], wanted: Iterable[Entry], services: Collection[s
     changes = {name: call_change(then.get(name, {}), now[name]) for name in services}
     kept: dict[str, set[str]] = {}
     for name in then.keys() & now.keys():
-        for source in _sources(_rules(then[name]), "allow") & _sources(_rules(now[name]), "allow"):
+        for source in _allowed(then[name]) & _allowed(now[name]):
             kept.setdefault(source, set()).add(name)
     reached = {name: _reached(name, kept) for name in services}
     waits = {
@@ -83,7 +75,10 @@ def turns(held: Iterable[Entry], wanted: Iterable[Entry], services: Collection[s
     found: dict[str, int] = {}
     turn = 0
     while waits:
-        ready = [name for name in waits if not waits[name]] or [min(waits, key=lambda name: len(waits[name]))]
+        ready = [name for name in waits if not waits[name]]
+        if not ready:
+            many = len(waits) > _LARGEST_CIRCLE
+            ready = list(waits) if many else [min(waits, key=lambda name: len(waits[name]))]
         found |= dict.fromkeys(ready, turn)
         waits = {name: first.difference(ready) for name, first in waits.items() if name not in ready}
         turn += 1
@@ -101,20 +96,5 @@ def _reached(service: str, calls: Mapping[str, Collection[str]]) -> set[str]:
     return found
 
 
-def _only_in(these: set[_Rule], those: set[_Rule]) -> set[_Rule]:
-    return {rule for rule in these - those if rule._replace(request=_ANY_REQUEST) not in those}
-
-
-def _sources(rules: Iterable[_Rule], action: str) -> frozenset[str]:
-    return frozenset(rule.source for rule in rules if rule.action == action)
-
-
-def _rules(body: Mapping[str, Any]) -> Iterator[_Rule]:
-    """Who is allowed or denied what; who and what as JSON."""
-    for source in body.get("Sources") or ():
-        who = json.dumps({k: v for k, v in source.items() if k not in {"Action", "Permissions"}}, sort_keys=True)
-        if "Action" in source:
-            yield _Rule(source.get("Name", ""), who, source["Action"], _ANY_REQUEST)
-        for permission in source.get("Permissions") or ():
-            what = {field: value for field, value in permission.items() if field != "Action"}
-            yield _Rule(source.get("Name", ""), who, permission.get("Action", ""), json.dumps(what, sort_keys=True))
+def _allowed(body: Mapping[str, Any]) -> set[str]:
+    return {source["Name"] for source in body.get("Sources") or () if allows(source)}

@@ -15,7 +15,7 @@ from posture.model.intentions import ANYONE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Uncovered", "uncovered"]
+__all__ = ["Uncovered", "allows", "uncovered"]
 
 _RULES = frozenset({"Name", "Action", "Permissions", "Description", "Precedence", "LegacyID", "LegacyMeta", "Type"})
 _PATHS = ("PathExact", "PathPrefix", "PathRegex")
@@ -34,7 +34,7 @@ def uncovered(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[U
     freed = bool(before.get("JWT")) and before["JWT"] != after.get("JWT")
     for who, source in now.items():
         old = then.get(who, then.get(ANYONE, {}))
-        if freed and _allows(source):
+        if freed and allows(source):
             yield Uncovered(source["Name"], None)
         elif source != old:
             yield from _newly(old, source)
@@ -56,7 +56,8 @@ def _who(source: Mapping[str, Any]) -> str:
     return f"{name} {json.dumps(others, sort_keys=True)}" if others else name
 
 
-def _allows(source: Mapping[str, Any]) -> bool:
+def allows(source: Mapping[str, Any]) -> bool:
+    """Whether a source of `service-intentions` is let in by any request."""
     return source.get("Action") == "allow" or any(each.get("Action") == "allow" for each in _permissions(source))
 
 

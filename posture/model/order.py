@@ -100,6 +100,7 @@ def effect(held: Entry | None, wanted: Entry) -> Effect | None:
     opens, closes = False, True
     if wanted.kind is Kind.SERVICE_INTENTIONS:
         opens, closes = map(bool, call_change(before, wanted.body))
+        closes = closes if held else not opens  # a denial that is new closes nothing, for nothing was allowed before
     elif held and wanted.kind is Kind.SERVICE_DEFAULTS:
         opens, closes = _limits(before, wanted.body)
     elif held and wanted.kind is Kind.MESH:
@@ -133,9 +134,10 @@ def _gates(steps: list[list[Key]]) -> Mapping[Key, list[Key]]:
 
 def _limits(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, bool]:
     """Whether more gets through, and whether less does; what is no limit, such as the protocol, counts as less."""
-    limits = ({"": limit} if limit else {} for limit in (limit_of(before), limit_of(after)))
+    limits = [{"": limit} if limit else {} for limit in (limit_of(before), limit_of(after))]
     loosens = [change.loosens for change in limit_changes(*limits)]
-    return any(loosens), not loosens or not all(loosens)
+    tightens = any(change.loosens for change in limit_changes(*reversed(limits)))  # a rate may, and its burst not
+    return any(loosens), tightens or not loosens or not all(loosens)
 
 
 def _floor(body: Mapping[str, Any]) -> int:

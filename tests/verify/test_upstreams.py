@@ -56,5 +56,6 @@ def test_only_what_an_envoy_says_holds(dump: str | None, outcome: Outcome, obser
     )
     assert found.expected == (
         "32 connections at once, 32 pending requests at once, 64 requests at once, "
-        "without an instance for 10 s after 5 failures in a row, looking each 5 s who comes back, leaving out 50 % of them at most"
+        "without an instance for 10 s after 5 failures in a row, looking each 5 s who comes back, "
+        "leaving out 50 % of them at most"
     )
