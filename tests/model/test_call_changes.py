@@ -115,6 +115,25 @@ def test_a_permission_with_another_path_goes_and_comes() -> None:
     assert call_change(before, after) == CallChange(opens=frozenset({"a"}), closes=frozenset({"a"}))
 
 
+def test_another_method_opens_and_closes_nothing() -> None:
+    reading, writing = (
+        {"Sources": [{"Name": "a", "Permissions": [{"Action": "allow", "HTTP": {"Methods": methods}}]}]}
+        for methods in (["GET"], ["GET", "POST"])
+    )
+    assert call_change(reading, writing) == CallChange(opens=frozenset({"a"}), closes=frozenset())
+    assert call_change(writing, reading) == CallChange(opens=frozenset(), closes=frozenset({"a"}))
+
+
+def test_a_circle_of_many_is_written_at_once() -> None:
+    names = [f"s{number}" for number in range(30)]
+    ring = list(zip(names, [*names[1:], names[0]], strict=True))
+    held, wanted = (
+        [intentions(to, {"Name": source, "Action": "allow"}, {"Name": other, "Action": "allow"}) for source, to in ring]
+        for other in ("before", "after")
+    )
+    assert set(turns(held, wanted, names).values()) == {0}
+
+
 @settings(max_examples=200, deadline=None)
 @given(*[st.sets(st.sampled_from(CALLS), max_size=8)] * 2)
 def test_no_order_is_better(old: set[Call], new: set[Call]) -> None:

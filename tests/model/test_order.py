@@ -18,6 +18,8 @@ from posture.model.limit_words import limit_changes
 from posture.model.matrix import rule_samples, samples
 from posture.model.order import Effect, Key, effect, key, writes
 from posture.model.posture import Posture, load_posture
+from tests.bench.made import made_application
+from tests.bench.made import made_posture as many_calls
 from tests.postures import made_posture
 
 if TYPE_CHECKING:
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from posture.model.limits import Limit
 
 ROOT = Path(__file__).parents[2]
+MANY = made_application(300)
 BOOKINFO = load_application(ROOT / "apps" / "bookinfo.yaml")
 SECURITY = (Kind.PROXY_DEFAULTS, Kind.MESH, Kind.SERVICE_DEFAULTS, Kind.SERVICE_INTENTIONS)
+GRANTED = [{"name": "g", "from": "fortio", "to": "details"}]
 MESH, DENY_ALL = (Kind.MESH, "mesh"), (Kind.SERVICE_INTENTIONS, "*")
 
 
@@ -118,6 +122,24 @@ def test_what_a_write_does_to_calls(old: dict[str, object], new: dict[str, objec
     assert effect(before, after) is expected
 
 
+def test_a_new_entry_closes_nothing() -> None:
+    of_details, of_ratings = (
+        next(bare(entry) for entry in made(grants=GRANTED) if key(entry) == intentions(name))
+        for name in ("details", "ratings")
+    )
+    assert effect(None, of_details) is Effect.LOOSENS
+    assert effect(None, of_ratings) is Effect.TIGHTENS
+
+
+def test_a_rate_that_rises_while_its_burst_falls_does_both() -> None:
+    slow, fast = (
+        next(bare(entry) for entry in made(limits={"details": limit}) if key(entry) == defaults("details"))
+        for limit in ({"requestsPerSecond": 5, "burst": 90}, {"requestsPerSecond": 9, "burst": 50})
+    )
+    assert effect(slow, fast) is Effect.BOTH
+    assert effect(fast, slow) is Effect.BOTH
+
+
 def test_what_was_there_has_to_be_in_force_before_anything_loosens() -> None:
     first = {"name": "a", "from": "gateway", "to": "productpage"}
     second = {"name": "b", "from": "productpage", "to": "details"}
@@ -142,6 +164,29 @@ def test_a_new_mesh_waits_for_nothing() -> None:
 def test_each_waits_for_few(loosest: str) -> None:
     found = writes(compiled("layered-allow"), compiled(loosest))
     assert sum(len(write.after) for write in found) <= 5 * len(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "most"),
+    [(None, ("GET",), 10), (("GET",), ("GET", "POST"), 10), (("GET", "POST"), ("GET",), 10), (("GET",), ("POST",), 10)],
+)
+def test_a_switch_of_many_services_is_a_few_steps(old: tuple[str, ...] | None, new: tuple[str, ...], most: int) -> None:
+    held, wanted = (of_many(methods) if methods else () for methods in (old, new))
+    depths: dict[Key, int] = {}
+    found = writes(held, wanted)
+    for write in found:
+        depths[key(write.entry)] = 1 + max((depths[each] for each in write.after), default=0)
+    assert max(depths.values()) <= most, "Pulumi's SDK goes down the whole way, one call in another"
+    assert sum(bool(write.settles) for write in found) <= 1
+
+
+def of_many(methods: tuple[str, ...]) -> tuple[Entry, ...]:
+    """Each of 300 services may call five others."""
+    return tuple(
+        Entry(entry.kind, entry.name, json.loads(json.dumps(entry.body).replace('["GET"]', json.dumps(methods))))
+        for entry in compile_entries(MANY, many_calls(MANY, "reading"))
+        if entry.kind in SECURITY
+    )
 
 
 Call = tuple[str, str, str, str]
