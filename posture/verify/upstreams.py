@@ -39,8 +39,8 @@ def _finding(name: str, wanted: UpstreamLimits, dump: str | None, callee: str) -
         words = "its Envoy's admin API doesn't answer"
         return Finding(Section.LIMITS, name, Outcome.NOT_MEASURED, expected, words)
     found = [_limits(cluster) for cluster in _clusters(json.loads(dump), callee)]
-    if not found:
-        return Finding(Section.LIMITS, name, Outcome.FAILS, expected, "its Envoy knows no such upstream")
+    if not found:  # where proxies are transparent, Consul tells them of those alone that the service may call
+        return Finding(Section.LIMITS, name, Outcome.NOT_MEASURED, expected, "its Envoy knows no such upstream")
     others = [each for each in found if each != wanted]
     if others:
         observed = "; ".join(", ".join(upstream_words(each)) or "nothing is held back" for each in others)

@@ -42,8 +42,8 @@ class Telling:
     ("dump", "outcome", "observed"),
     [
         (None, Outcome.NOT_MEASURED, "its Envoy's admin API doesn't answer"),
-        ("{}", Outcome.FAILS, "its Envoy knows no such upstream"),
-        (json.dumps(OF_DETAILS), Outcome.FAILS, "its Envoy knows no such upstream"),
+        ("{}", Outcome.NOT_MEASURED, "its Envoy knows no such upstream"),
+        (json.dumps(OF_DETAILS), Outcome.NOT_MEASURED, "its Envoy knows no such upstream"),
         (json.dumps(OF_RATINGS), Outcome.FAILS, "nothing is held back"),
     ],
 )
