@@ -193,6 +193,7 @@ def test_verify_holds_the_shipped_rates_against_the_mesh(limited: LiveStack) -> 
     assert {name: each["observed"] for name, each in rates.items() if each["outcome"] != "holds"} == {}
     assert list(rates) == [
         "productpage without a limit of connections",
+        *(f"what reviews-{version} holds back from ratings" for version in ("v1", "v2", "v3")),
         "productpage: 2/s of /login",
         "productpage: 2/s of /login, after the load",
         "productpage: 20/s per caller",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from posture.local.envoy import DRAIN_SECONDS
 from posture.model.access import Access, Arrival, Request
 from posture.model.entries import Entry, Kind, compile_entries
 from posture.model.matrix import rule_samples, samples
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Switching"]
 
 BEFORE, AFTER = 0.7, 1.5  # seconds
+HEARD_WITHIN = 0.5
+"""Seconds within which all instances of a service have heard of a write; 0.3 is usual."""
+
 ENDED_UNDER_A_REQUEST = r"^cluster\..*\.consul\.upstream_cx_destroy_remote_with_active_rq$"
 """An Envoy's counters of connections to other members that these have closed before they had answered."""
 
@@ -117,6 +121,15 @@ class Switching:
     def _ended_under_a_request(self) -> int:
         return sum(count(self.target, name, ENDED_UNDER_A_REQUEST) or 0 for name in self.target.proxies())
 
+    def _mixed(self, cell: Cell) -> float:
+        """For how long (seconds) a cell may be answered by either posture.
+
+        Each instance hears by itself, and each connection of before has its last answer while it drains (ADR 6). All
+        askers but visitors have one connection to one instance.
+        """
+        shared = cell.source == VISITOR and len(self.target.instances(cell.destination)) > 1
+        return DRAIN_SECONDS + HEARD_WITHIN if shared else 0.0
+
     def _compiled(self, name: str) -> tuple[Entry, ...]:
         return compile_entries(self.application, load_posture(self.project.folder / "stacks", name, self.application))
 
@@ -137,7 +150,7 @@ class Switching:
                 found.requests += len(given)
                 answers = [answer for answer in given if not (answer.failed and answer.begun in cut_off)]
                 then, now = (end.allows(cell) for end in ends)
-                trouble = _wrong(answers, then=then, now=now)
+                trouble = _wrong(answers, then=then, now=now, mixed=self._mixed(cell))
                 if trouble:
                     found.wrong.append(f"{name}: {cell}: {trouble}")
                 elif then != now:
@@ -177,14 +190,14 @@ def _agreed(seen: list[tuple[float, bool]]) -> float:
     return min(begun for begun, is_new in seen if is_new and begun > last_old)
 
 
-def _wrong(answers: list[Answer], *, then: bool, now: bool) -> str:
+def _wrong(answers: list[Answer], *, then: bool, now: bool, mixed: float) -> str:
     """What is wrong with a cell's answers, in their order; empty if nothing is."""
     if not answers:
         return "was never asked"
     odd = [each for each in answers if each.let_in not in {then, now} or each.words[0] == "5"]
     if odd:
         return f"{odd[0].words}, after {odd[0].took:.2f} s, one of {len(odd)} of {len(answers)}"
-    turns = sum(one.let_in != other.let_in for one, other in pairwise(answers))
-    if turns != (then != now) or answers[-1].let_in != now:
-        return f"turned {turns} times: {' '.join('+' if answer.let_in else '-' for answer in answers)}"
+    turns = [later.begun for earlier, later in pairwise(answers) if earlier.let_in != later.let_in]
+    if answers[0].let_in != then or answers[-1].let_in != now or (turns and turns[-1] - turns[0] > mixed):
+        return f"turned {len(turns)} times: {' '.join('+' if answer.let_in else '-' for answer in answers)}"
     return ""
