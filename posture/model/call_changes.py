@@ -50,7 +50,7 @@ def turns(held: Iterable[Entry], wanted: Iterable[Entry], services: Collection[s
     Args:
         held: What the mesh has.
         wanted: What it is to have.
-        services: Those whose intentions open calls and close others.
+        services: Those whose intentions open calls and close others; the mesh has intentions of each.
     """
     if len(services) <= 1:  # it has nobody to wait for; and so it is in most switches
         return dict.fromkeys(services, 0)
@@ -58,7 +58,7 @@ def turns(held: Iterable[Entry], wanted: Iterable[Entry], services: Collection[s
         {entry.name: entry.body for entry in entries if entry.kind is Kind.SERVICE_INTENTIONS}
         for entries in (held, wanted)
     )
-    changes = {name: call_change(then.get(name, {}), now[name]) for name in services}
+    changes = {name: call_change(then[name], now[name]) for name in services}
     kept: dict[str, set[str]] = {}
     for name in then.keys() & now.keys():
         for source in _allowed(then[name]) & _allowed(now[name]):

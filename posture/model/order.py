@@ -100,7 +100,7 @@ def effect(held: Entry | None, wanted: Entry) -> Effect | None:
     opens, closes = False, True
     if wanted.kind is Kind.SERVICE_INTENTIONS:
         opens, closes = map(bool, call_change(before, wanted.body))
-        closes = closes if held else not opens  # a denial that is new closes nothing, for nothing was allowed before
+        closes = closes if held else not opens  # nothing was allowed before, so what is new opens or denies
     elif held and wanted.kind is Kind.SERVICE_DEFAULTS:
         opens, closes = _limits(before, wanted.body)
     elif held and wanted.kind is Kind.MESH:

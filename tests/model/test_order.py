@@ -167,16 +167,16 @@ def test_each_waits_for_few(loosest: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "most"),
-    [(None, ("GET",), 10), (("GET",), ("GET", "POST"), 10), (("GET", "POST"), ("GET",), 10), (("GET",), ("POST",), 10)],
+    ("old", "new"),
+    [(None, ("GET",)), (("GET",), ("GET", "POST")), (("GET", "POST"), ("GET",)), (("GET",), ("POST",))],
 )
-def test_a_switch_of_many_services_is_a_few_steps(old: tuple[str, ...] | None, new: tuple[str, ...], most: int) -> None:
+def test_a_switch_of_many_services_is_a_few_steps(old: tuple[str, ...] | None, new: tuple[str, ...]) -> None:
     held, wanted = (of_many(methods) if methods else () for methods in (old, new))
     depths: dict[Key, int] = {}
     found = writes(held, wanted)
     for write in found:
         depths[key(write.entry)] = 1 + max((depths[each] for each in write.after), default=0)
-    assert max(depths.values()) <= most, "Pulumi's SDK goes down the whole way, one call in another"
+    assert max(depths.values()) <= 10, "Pulumi's SDK goes down the whole way, one call in another"
     assert sum(bool(write.settles) for write in found) <= 1
 
 
