@@ -22,7 +22,7 @@ from posture.model.held import Standing, held_entries
 from posture.model.limit_fields import Edition
 from posture.model.matrix import UNKNOWN
 from posture.model.settings import stacks
-from posture.program.engine import Engine
+from posture.program.engine import Engine, EngineError
 from posture.program.file_backend import FileBackend
 from posture.stack import Stack
 from posture.verify.agreement import declared_requests, settle
@@ -96,7 +96,13 @@ class LocalStack(Stack):
         if changed:
             report(f"reading all entries anew, for others have changed {', '.join(changed)}")
         report("applying the posture")
-        self.engine().up(refresh=bool(changed))
+        try:
+            self.engine().up(refresh=bool(changed))
+        except EngineError:
+            for process in mesh.status().processes:
+                if process.state != "running":
+                    report(f"{process}; its log is in {self.layout.log}")
+            raise
         mesh.wait_healthy(report)
         self._settle(mesh, report)
 

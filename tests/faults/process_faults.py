@@ -41,8 +41,8 @@ def consul_killed(subject: Subject, random: Random) -> Struck:
     running.engine()
     time.sleep(random.uniform(0, subject.engine_seconds))
     consul.kill()
-    if not running.ended:
-        running.end(0, FAILED)
+    said = running.end(0, FAILED)
+    assert running.process.returncode == 0 or "consul died (terminated by SIGKILL" in said, said
     assert subject.process("consul").state == "dead"
     assert "consul" in subject.project.posture("status", "--stack", subject.name, check=FAILED).stdout
     time.sleep(random.uniform(0, 10))  # an absence of any length: by default an Envoy asks less and less often

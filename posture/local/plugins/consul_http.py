@@ -166,7 +166,7 @@ class Consul:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             where = self._settings.socket or self._settings.url
             raise Failure(
-                f"{entry}: no answer from Consul at {where} ({error or type(error).__name__}); "
+                f"{entry}: no answer from Consul at {where} ({str(error) or type(error).__name__}); "
                 "start it, or correct the consul provider's address or CONSUL_HTTP_ADDR"
             ) from error
 
