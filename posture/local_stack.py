@@ -99,9 +99,7 @@ class LocalStack(Stack):
         try:
             self.engine().up(refresh=bool(changed))
         except EngineError:
-            for process in mesh.status().processes:
-                if process.state != "running":
-                    report(f"{process}; its log is in {self.layout.log}")
+            mesh.check_alive()  # if somebody died, that is why, and their log says more
             raise
         mesh.wait_healthy(report)
         self._settle(mesh, report)

@@ -139,6 +139,18 @@ class Mesh:
                 self._supervisor.stop()
             raise
 
+    def check_alive(self, *names: str) -> None:
+        """Make sure that these processes run; all of them, if none is named.
+
+        Raises:
+            MeshError: One doesn't; with the end of its log.
+        """
+        wanted = names or self._programs
+        down = [each for each in self._supervisor.statuses() if each.name in wanted and each.state != "running"]
+        if down:
+            log = next((each.log for each in down if each.log), ())
+            raise MeshError(f"{', '.join(map(str, down))}; logs are in {self._layout.log}", log)
+
     def wait_healthy(self, report: Callable[[str], None], timeout: float = 60) -> None:
         """Wait until every instance passes its checks, and every Envoy has its configuration and hears of changes.
 
@@ -234,7 +246,7 @@ class Mesh:
             {name: token for name, token in gateways.items() if name in wanted},
         )
         self._supervisor.start(*(name for name in self._programs if name in down))
-        self._check_alive(*self._programs)
+        self.check_alive()
 
     @cached_property
     def _programs(self) -> dict[str, Program]:
@@ -283,18 +295,12 @@ class Mesh:
     def _until(self, condition: Callable[[], bool], timeout: float, failure: Callable[[], str], *names: str) -> None:
         deadline = time.monotonic() + timeout
         while True:
-            self._check_alive(*(names or self._programs))
+            self.check_alive(*names)
             if condition():
                 return
             if time.monotonic() > deadline:
                 raise MeshError(f"{failure()} after {timeout:.0f} s; see {self._layout.log}")
             time.sleep(_POLL)
-
-    def _check_alive(self, *names: str) -> None:
-        down = [each for each in self._supervisor.statuses() if each.name in names and each.state != "running"]
-        if down:
-            log = next((each.log for each in down if each.log), ())
-            raise MeshError(f"{', '.join(map(str, down))}; logs are in {self._layout.log}", log)
 
 
 def _envoy_of(name: str) -> str:

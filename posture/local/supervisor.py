@@ -39,6 +39,7 @@ __all__ = ["ProcessStatus", "Program", "Supervisor"]
 _MARK = "POSTURE_STATE"
 _SECRET_VARIABLES = ("CONSUL_", "PULUMI_")
 _LOG_LINES = 15
+_GO_CRASH, _GO_CRASH_BEGINS = 2, ("panic: ", "fatal error: ")  # exit status and first words: Go's runtime/panic.go
 _STOP_WAIT = 5
 _CONFIG = """\
 ; {fingerprint}
@@ -92,7 +93,7 @@ class ProcessStatus:
         state: `dead` if it ended by itself, `stopped` if it was told to or was never started.
         since: When it came to that state; None if it never ran.
         exit: How it died, as "exit status 1" or "terminated by SIGKILL".
-        log: The end of a dead process's log, oldest line first.
+        log: What a dead process's log says of its end, oldest line first.
     """
 
     name: str
@@ -212,9 +213,15 @@ class Supervisor:
         """Supervisord and all its descendants, found by what their environment says."""
         return [process for process in psutil.process_iter() if _mark(process) == str(self._state)]
 
-    def log_end(self, name: str) -> tuple[str, ...]:
-        """The last lines that a program has written."""
-        return _last_lines(self._state / "log" / f"{name}.log")
+    def _last_words(self, name: str, exit_status: int) -> tuple[str, ...]:
+        """What a program has written about its end: its last lines, or those that begin the last report of a crash.
+
+        A crashed Go program, as Consul is one, tells the cause first, then all that its goroutines were at.
+        """
+        file = self._state / "log" / f"{name}.log"
+        lines = _last_lines(file, _LOG_LINES if exit_status != _GO_CRASH else None)
+        crash = max((at for at, line in enumerate(lines) if line.startswith(_GO_CRASH_BEGINS)), default=-_LOG_LINES)
+        return lines[crash:][:_LOG_LINES]
 
     def _config(self, programs: str) -> str:
         python, script = (_quote(path) for path in (sys.executable, tether.__file__))
@@ -230,7 +237,9 @@ class Supervisor:
         since = datetime.fromtimestamp(info["stop"], UTC) if info["stop"] else None
         if state == ProcessStates.STOPPED:
             return ProcessStatus(name, "stopped", since=since)
-        return ProcessStatus(name, "dead", since=since, exit=self._exit(name, info), log=self.log_end(name))
+        return ProcessStatus(
+            name, "dead", since=since, exit=self._exit(name, info), log=self._last_words(name, info["exitstatus"])
+        )
 
     def _exit(self, name: str, info: Mapping[str, Any]) -> str:
         """How a program died: the XML-RPC does not tell the signal, supervisord's log does."""
@@ -284,7 +293,7 @@ def _signal(process: psutil.Process, how: Literal["terminate", "kill"]) -> None:
         getattr(process, how)()
 
 
-def _last_lines(file: Path, count: int = _LOG_LINES) -> tuple[str, ...]:
+def _last_lines(file: Path, count: int | None) -> tuple[str, ...]:
     try:
         with file.open(errors="replace") as stream:
             return tuple(line.rstrip() for line in deque(stream, count))

@@ -89,6 +89,23 @@ def test_a_log_is_told_by_its_end(supervise: Callable[..., Supervisor]) -> None:
     assert ended(supervisor, "a")[1][-2:] == ("98", "99")
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(2, ("fatal error: concurrent map writes", "goroutine 0 [running]:")), (1, ("goroutine 98 [select]:", "at 99"))],
+)
+def test_a_crash_of_a_go_program_is_told_by_its_cause(
+    supervise: Callable[..., Supervisor], status: int, said: tuple[str, str]
+) -> None:
+    goroutines = "\n".join(f"goroutine {n} [{'select' if n else 'running'}]:\nat {n + 1}" for n in range(99))
+    words = f"panic: of before\nstarted anew\nfatal error: concurrent map writes\n{goroutines}"
+    supervisor = supervise(a=(sys.executable, "-c", f"print({words!r}); exit({status})"))
+    supervisor.launch()
+    supervisor.start("a")
+    log = ended(supervisor, "a")[1]
+    assert len(log) == 15
+    assert (log[:2] if status == 2 else log[-2:]) == said
+
+
 def test_the_dead_are_started_again_only_when_told(supervise: Callable[..., Supervisor]) -> None:
     supervisor = supervise(a=SLEEP)
     supervisor.launch()
