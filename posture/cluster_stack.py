@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from posture.cluster.checks import Plan, check_cluster, check_nothing_foreign
+from posture.cluster.checks import Plan, check_cluster
 from posture.cluster.connection import UnreachableError, connect
 from posture.cluster.deployments import DeploymentStatus, deployments
 from posture.cluster.entries import as_applied
+from posture.cluster.foreign import check_nothing_foreign
 from posture.cluster.probing import ClusterTarget
 from posture.errors import InputError
 from posture.local.errors import MeshError

@@ -12,7 +12,6 @@ from posture.cluster.certificates import trouble_with
 from posture.cluster.connection import ApiResource
 from posture.cluster.owners import owner_of
 from posture.errors import InputError
-from posture.model.chart import CHART
 from posture.model.manifests.custom_resources import API_VERSION, KINDS
 from posture.model.manifests.gateway_api import GATEWAY_CLASS
 from posture.model.manifests.placement import MANAGED_BY
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from posture.model.manifests.inventory import Inventory
     from posture.model.manifests.placement import Manifest
 
-__all__ = ["Plan", "check_cluster", "check_nothing_foreign"]
+__all__ = ["Plan", "check_cluster"]
 
 _OLDEST = (1, 25)
 """Pod security levels are enforced from then on."""
@@ -91,45 +90,6 @@ def check_cluster(connection: Connection, plan: Plan) -> list[dict[str, Any]]:
     return [
         {"kind": kind, **each} for (version, kind), found in there.items() if version == API_VERSION for each in found
     ]
-
-
-def check_nothing_foreign(connection: Connection, stack: str) -> None:
-    """Look whether Consul can be removed: others' custom resources would outlive the controller that finalises them.
-
-    They would keep their definitions from being deleted, and the removal of the chart would hang.
-
-    Raises:
-        InputError: There are such; which, and how to delete the first.
-    """
-    foreign = _foreign_custom_resources(connection, stack)
-    if foreign:
-        raise InputError(
-            f"Consul can't be removed while these are there, which are not this stack's: {', '.join(foreign)}; "
-            f"nothing was deleted; delete them first: kubectl delete {foreign[0]} --context {connection.context}"
-        )
-
-
-def _foreign_custom_resources(connection: Connection, stack: str) -> list[str]:
-    found = []
-    for resource in connection.resources(API_VERSION):
-        for each in (connection.get(resource.path()) or {}).get("items", ()):
-            if owner_of(each, stack) and not _is_the_charts_own({"kind": resource.kind, **each}):
-                metadata = each["metadata"]
-                place = f" -n {metadata['namespace']}" if resource.namespaced else ""
-                found.append(f"{resource.name}.{resource.group}/{metadata['name']}{place}")
-    return found
-
-
-def _is_the_charts_own(manifest: Manifest) -> bool:
-    """Whether it is the configuration of the gateway class, which a hook of our release makes, and another removes.
-
-    Helm doesn't know it (consul-k8s: `gateway-resources`, `gateway-cleanup`).
-    """
-    labels = manifest["metadata"].get("labels") or {}
-    return manifest["kind"] == "GatewayClassConfig" and (labels.get("heritage"), labels.get("release")) == (
-        "Helm",
-        CHART,
-    )
 
 
 def _resources(connection: Connection, plan: Plan) -> dict[tuple[str, str], ApiResource]:

@@ -9,9 +9,10 @@ from posture.model.manifests.placement import MANAGED_BY
 if TYPE_CHECKING:
     from posture.model.manifests.placement import Manifest
 
-__all__ = ["owner_of"]
+__all__ = ["HELM_RELEASE", "owner_of"]
 
-_HELM_RELEASE = "meta.helm.sh/release-name"
+HELM_RELEASE = "meta.helm.sh/release-name"
+"""Helm's annotation of whatever a release has made."""
 _ARGO_INSTANCE = "argocd.argoproj.io/tracking-id"
 
 
@@ -22,8 +23,8 @@ def owner_of(manifest: Manifest, stack: str) -> str | None:
     instance = labels.get("app.kubernetes.io/instance")
     if labels.get("app.kubernetes.io/managed-by") == MANAGED_BY:
         return None if instance == stack else f"stack {instance}"
-    if _HELM_RELEASE in annotations:
-        return f"Helm release {annotations[_HELM_RELEASE]}"
+    if HELM_RELEASE in annotations:
+        return f"Helm release {annotations[HELM_RELEASE]}"
     if _ARGO_INSTANCE in annotations:
         return f"Argo CD application {annotations[_ARGO_INSTANCE].partition(':')[0]}"
     managers = [each for each in metadata.get("managedFields") or () if not each.get("subresource")]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from posture.cluster.checks import Plan, check_cluster, check_nothing_foreign
+from posture.cluster.checks import Plan, check_cluster
 from posture.cluster.connection import UnreachableError
+from posture.cluster.foreign import check_nothing_foreign
 from posture.model.manifests.custom_resources import read_custom_resource
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def check_before(connection: Connection, plan: Plan) -> tuple[Entry, ...]:
 
 
 def keep_if_foreign(connection: Connection, stack: str) -> pulumi.ResourceHookBinding:
-    """A hook that lets nothing be deleted while others have custom resources of Consul's kinds.
+    """A hook that lets nothing be deleted while others have what the removal of Consul would harm.
 
     With a hook, the engine refuses a `pulumi destroy` without `--run-program`.
     """

@@ -27,6 +27,14 @@ REFUSAL = (
     "servicedefaults.consul.hashicorp.com/theirs -n default; nothing was deleted; delete them first: kubectl delete "
     "servicedefaults.consul.hashicorp.com/theirs -n default --context admin"
 )
+SHOP = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: shop, namespace: default}
+spec:
+  gatewayClassName: theirs
+  listeners: [{name: http, port: 80, protocol: HTTP}]
+"""
 CUSTOM = ("serviceintentions", "servicedefaults", "proxydefaults", "meshes", "gateways", "httproutes")
 OF_THE_CHART = {("configmaps", "consul-settings"), ("serviceaccounts", "consul-controller")}
 
@@ -51,6 +59,17 @@ def foreign(stack: ClusterStack) -> Iterator[None]:
     stack.control_plane.kubectl("apply", "--filename=-", given=FOREIGN)
     yield
     stack.control_plane.kubectl("delete", "--filename=-", "--ignore-not-found", given=FOREIGN)
+
+
+@pytest.fixture
+def shop(stack: ClusterStack) -> Iterator[None]:
+    """Somebody else has a gateway, by definitions that the release has brought."""
+    kubectl, definition = stack.control_plane.kubectl, "crd/gateways.gateway.networking.k8s.io"
+    kubectl("annotate", definition, "meta.helm.sh/release-name=consul")
+    kubectl("apply", "--filename=-", given=SHOP)
+    yield
+    kubectl("delete", "--filename=-", given=SHOP)
+    kubectl("annotate", definition, "meta.helm.sh/release-name-")
 
 
 def found(stack: ClusterStack, kind: str, name: str) -> dict[str, object]:
@@ -102,6 +121,14 @@ def test_down_stops_before_somebody_elses_custom_resource_and_names_it(stack: Cl
     since = stack.audited()
     done = stack.posture("down", check=2)
     assert f"error: {REFUSAL}\n" in done.stderr
+    assert list(stack.writes(since)) == []
+
+
+@pytest.mark.usefixtures("shop")
+def test_down_stops_before_somebody_elses_gateway_would_go_with_its_definition(stack: ClusterStack) -> None:
+    since = stack.audited()
+    done = stack.posture("down", check=2)
+    assert "not this stack's: gateways.gateway.networking.k8s.io/shop -n default; nothing was deleted" in done.stderr
     assert list(stack.writes(since)) == []
 
 
