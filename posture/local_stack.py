@@ -92,6 +92,16 @@ class LocalStack(Stack):
 
     def _up(self, mesh: Mesh, report: Callable[[str], None]) -> None:
         mesh.start(report)
+        try:
+            self._apply(mesh, report)
+        except MeshError as error:
+            if not mesh.consul_died:
+                raise
+            report(f"{error.message}; starting Consul again")
+            mesh.start(report)
+            self._apply(mesh, report)
+
+    def _apply(self, mesh: Mesh, report: Callable[[str], None]) -> None:
         changed = self._standing(mesh).changed
         if changed:
             report(f"reading all entries anew, for others have changed {', '.join(changed)}")

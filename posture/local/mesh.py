@@ -97,6 +97,11 @@ class Mesh:
         """By which visitors come in."""
         return self._application.gateway
 
+    @property
+    def consul_died(self) -> bool:
+        """Whether Consul has ended by itself since it was started."""
+        return any(each.name == _CONSUL and each.state == "dead" for each in self._supervisor.statuses())
+
     def operator_token(self) -> str:
         """The secret id of the token that postures are applied with; empty if the mesh was never started."""
         secrets = load_secrets(self._layout.secrets)

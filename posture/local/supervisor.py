@@ -1,7 +1,7 @@
 """Keeps a stack's processes under one supervisord, a daemon that outlives the command that started it.
 
-Nothing is restarted behind anybody's back: a program that ends stays dead, with its exit and its log, until it is
-started again. The children die with supervisord, however it dies (see `tether`). Supervisord's socket is addressed
+Nothing is restarted behind anybody's back: a program that ends stays dead, with its exit and its log, until a command
+starts it again. The children die with supervisord, however it dies (see `tether`). Supervisord's socket is addressed
 through `/proc/self/fd`, for a socket's path may have 107 bytes only (unix(7)) and a project's may be longer. All
 processes carry the stack's folder in their environment, so that they are found whatever has become of supervisord.
 """
