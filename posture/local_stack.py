@@ -94,10 +94,11 @@ class LocalStack(Stack):
         mesh.start(report)
         try:
             self._apply(mesh, report)
-        except MeshError as error:
-            if not mesh.consul_died:
+        except MeshError:
+            consul = mesh.consul
+            if consul.state != "dead":
                 raise
-            report(f"{error.message}; starting Consul again")
+            report(f"{consul}; starting it again; logs are in {self.layout.log}")
             mesh.start(report)
             self._apply(mesh, report)
 

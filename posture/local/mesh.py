@@ -98,9 +98,9 @@ class Mesh:
         return self._application.gateway
 
     @property
-    def consul_died(self) -> bool:
-        """Whether Consul has ended by itself since it was started."""
-        return any(each.name == _CONSUL and each.state == "dead" for each in self._supervisor.statuses())
+    def consul(self) -> ProcessStatus:
+        """How Consul's process is doing."""
+        return next(each for each in self._supervisor.statuses() if each.name == _CONSUL)
 
     def operator_token(self) -> str:
         """The secret id of the token that postures are applied with; empty if the mesh was never started."""
