@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["kubernetes_rows"]
 
-_ROUNDS = 4
+_ROUNDS = 10
 _BARE = """
 import pathlib
 import pulumi
