@@ -62,9 +62,7 @@ class Previews:
 
         All rules are advisory here, for the engine ends a preview at the first resource that is refused.
         """
-        config = self.folder / "advisory.json"
-        config.write_text('{"all": "advisory"}')
-        pack = ("--policy-pack", str(ROOT / "policies"), "--policy-pack-config", str(config))
+        pack = ("--policy-pack", str(ROOT / "policies"), "--policy-pack-config", str(self.folder / "advisory.json"))
         text = self.run(resources, *pack, check=0)
         return [(rule, name, resource) for _, rule, _, name, resource in _FOUND.findall(text)]
 
@@ -91,6 +89,7 @@ def previews(pulumi: Path, pulumi_environment: dict[str, str], tmp_path_factory:
     (folder / "Pulumi.yaml").write_text("name: corpus\nruntime: {name: python, options: {virtualenv: .venv}}\n")
     (folder / "Pulumi.dev.yaml").write_text("config:\n  consul-posture:application: bookinfo\n")
     (folder / "__main__.py").write_text(PROGRAM)
+    (folder / "advisory.json").write_text('{"all": "advisory"}')
     (folder / ".venv").symlink_to(Path(sys.prefix))
     for name in ("apps", "stacks"):
         shutil.copytree(ROOT / name, folder / name)
