@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
 
 from posture.local.plugins.consul_http import Consul, settings
+from posture.local.plugins.entry_json import EntryId
 from posture.local.plugins.provider_server import Failure
 
 if TYPE_CHECKING:
@@ -61,3 +66,21 @@ def test_what_cant_be_used_is_refused_in_one_line(
 def test_an_unreadable_certificate_is_refused_in_one_line() -> None:
     with pytest.raises(Failure, match="correct caFile or certFile"):
         Consul(settings({"scheme": "https", "caFile": "absent"}, {}))
+
+
+def test_an_error_without_words_is_told_by_its_kind() -> None:
+    """As of a Consul that dies: not all that was sent to it was read, so the kernel resets the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reset() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        dying = Thread(target=reset)
+        dying.start()
+        consul = Consul(settings({"address": f"127.0.0.1:{listener.getsockname()[1]}"}, {}))
+        with pytest.raises(Failure, match=r"no answer from Consul at http://127\.0\.0\.1:\d+ \(ReadError\); start it"):
+            asyncio.run(consul.get(EntryId("service-defaults", "details")))
+        dying.join()
