@@ -54,10 +54,10 @@ def _gateway_kinds_of_the_chart(connection: Connection) -> Iterator[ApiResource]
     """The kinds of the Gateway API whose definitions the chart has brought (its `manageExternalCRDs`)."""
     for each in (connection.get(_DEFINITIONS) or {}).get("items", ()):
         spec, annotations = each["spec"], each["metadata"].get("annotations") or {}
-        if spec["group"] == GROUP and annotations.get(HELM_RELEASE) == CHART:
-            version = next(version["name"] for version in spec["versions"] if version["served"])
+        served = [version["name"] for version in spec["versions"] if version["served"]]
+        if spec["group"] == GROUP and annotations.get(HELM_RELEASE) == CHART and served:
             names = spec["names"]
-            yield ApiResource(f"{GROUP}/{version}", names["kind"], names["plural"], spec["scope"] == "Namespaced")
+            yield ApiResource(f"{GROUP}/{served[0]}", names["kind"], names["plural"], spec["scope"] == "Namespaced")
 
 
 def _is_the_charts_own(manifest: Manifest) -> bool:

@@ -219,9 +219,12 @@ class Supervisor:
         A crashed Go program, as Consul is one, tells the cause first, then all that its goroutines were at.
         """
         file = self._state / "log" / f"{name}.log"
-        lines = _last_lines(file, _LOG_LINES if exit_status != _GO_CRASH else None)
-        crash = max((at for at, line in enumerate(lines) if line.startswith(_GO_CRASH_BEGINS)), default=-_LOG_LINES)
-        return lines[crash:][:_LOG_LINES]
+        if exit_status == _GO_CRASH:
+            lines = _last_lines(file, None)
+            crashes = [at for at, line in enumerate(lines) if line.startswith(_GO_CRASH_BEGINS)]
+            if crashes:
+                return lines[crashes[-1] :][:_LOG_LINES]
+        return _last_lines(file, _LOG_LINES)
 
     def _config(self, programs: str) -> str:
         python, script = (_quote(path) for path in (sys.executable, tether.__file__))
