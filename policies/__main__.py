@@ -12,8 +12,9 @@ from threading import Thread
 import pulumi_policy.policy
 from pulumi_policy import PolicyPack
 
+from policies.analyzer import Analyzer
 from policies.config import load_config
-from policies.engine import Decoder, as_decoded, policies_of
+from policies.engine import policies_of
 from policies.judging import Pack
 from policies.suppressions import load_suppressions
 from posture.errors import InputError
@@ -28,5 +29,5 @@ except InputError as error:
 # The engine starts the program and its plugins next; before the first resource comes, what judges it can be loaded.
 Thread(target=import_module, args=("posture.model.settings",), daemon=True).start()
 
-vars(pulumi_policy.policy).update(deserialize_properties=as_decoded, json_format=Decoder())
+vars(pulumi_policy.policy).update(_PolicyAnalyzerServicer=Analyzer)
 PolicyPack("consul-posture", policies_of(pack))

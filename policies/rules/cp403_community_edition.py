@@ -32,7 +32,7 @@ def _fields(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:  # noqa: A
     if isinstance(value, dict):
         for key, each in value.items():
             yield (*place, key), each if not isinstance(each, dict | list) or each else None
-            if key not in _FREE_MAPS:
+            if key not in _FREE_MAPS and isinstance(each, dict | list):
                 yield from _fields(each, (*place, key))
     elif isinstance(value, list):
         for i, each in enumerate(value):

@@ -85,6 +85,16 @@ class Settings(ClusterSettings):
         Raises:
             InputError: What is wrong in the files or the names.
         """
+        application = self.load_application(project)
+        posture = load_posture(project / "stacks", self.posture, application)
+        return application, posture.through(self.through) if self.through else posture
+
+    def load_application(self, project: Path) -> Application:
+        """Read the application alone.
+
+        Raises:
+            InputError: What is wrong in its file or name.
+        """
         known = sorted(file.stem for file in (project / "apps").glob("*.yaml"))
         if self.application not in known:
             raise InputError(f"no application '{self.application}'; {nearest(self.application, known)}")
@@ -95,8 +105,7 @@ class Settings(ClusterSettings):
         application = application.model_copy(update={"gateway": gateway})
         if self.target == "kubernetes":
             self.check_cluster(project, application)
-        posture = load_posture(project / "stacks", self.posture, application)
-        return application, posture.through(self.through) if self.through else posture
+        return application
 
 
 def settings_from(stack: str, values: Mapping[str, Any]) -> Settings:

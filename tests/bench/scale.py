@@ -44,7 +44,7 @@ _PREVIEW = ("preview", "--stack", STACK)
 _UP = ("up", "--stack", STACK, "--yes", "--skip-preview")
 _GROWTH = "exponent ≤ 1.15"
 _QUICK = "preview of one that lets registrations begin"
-_UNDER_IDLE = "preview with idle policies"
+_UNDER_IDLE = "preview with one idle policy"
 _BARE = """
 import json
 from pathlib import Path
@@ -91,7 +91,7 @@ def scale_growths() -> list[Growth]:
         *(preview, bare, preview.over(bare, "preview ÷ bare program", "≤ 1.3")),
         *(quick, preview.over(quick, "preview ÷ such a bare program")),
         *(checked, checked.over(preview, "preview with policies ÷ without", "≤ 1.3")),
-        *(idle, checked.over(idle, "preview with policies ÷ with idle ones")),
+        *(idle, checked.over(idle, "preview with policies ÷ with that one")),
         *(up, bare_up, up.over(bare_up, "up ÷ bare program")),
         growth(0, "peak memory of the model", MEGABYTES),
         *(growth(2, what, MEGABYTES) for what in figures[SIZES[0]][2]),
