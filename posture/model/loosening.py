@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from posture.model.coverage import Uncovered, uncovered
@@ -20,8 +21,13 @@ __all__ = ["loosened", "loosened_samples"]
 _METHODS = ("POST", "PUT", "PATCH", "DELETE", "TRACE")
 
 
-def loosened(old: Access, new: Access) -> Iterator[tuple[str, Uncovered]]:
+@lru_cache(maxsize=1)  # a difference asks twice: for samples, and for what none of these shows
+def loosened(old: Access, new: Access) -> tuple[tuple[str, Uncovered], ...]:
     """What intentions may open, by destination; what is said of all destinations comes by `*` as well."""
+    return tuple(_loosened(old, new))
+
+
+def _loosened(old: Access, new: Access) -> Iterator[tuple[str, Uncovered]]:
     before, after = (_bodies(each, Kind.SERVICE_INTENTIONS) for each in (old, new))
     for destination in dict.fromkeys([*after, *before]):
         then, now = before.get(destination, {}), after.get(destination, {})
