@@ -115,12 +115,14 @@ def test_a_refusal_names_the_limit_and_says_when_to_come_back(limited: LiveStack
     target = target_of(limited)
     [endpoint] = target.sidecars("ratings")
     asked = request_bytes("GET", PATH, [("Host", "ratings")])
-    answers = [exchange(target.context("fortio"), endpoint, asked).responses[0] for _ in range(9)]
-    last = answers[-1]
-    assert [answer.status for answer in answers][-2:] == [429, 429]
-    assert last.headers["x-rate-limited-by"] == "ratings 1/s in all"
-    assert last.headers["retry-after"] == "1"
-    assert last.body == b"over the limit of ratings: 1/s in all\n"
+    at_once = exchange(target.context("fortio"), endpoint, asked * 30, wanted=30).responses
+    assert {answer.status for answer in at_once} <= {200, 429}
+    refused = [answer for answer in at_once if answer.status == 429]
+    assert refused, "30 at once are over a burst of 6, however slow the machine"
+    for answer in refused:
+        assert answer.headers["x-rate-limited-by"] == "ratings 1/s in all"
+        assert answer.headers["retry-after"] == "1"
+        assert answer.body == b"over the limit of ratings: 1/s in all\n"
 
 
 def test_whom_the_rules_deny_takes_nothing_and_is_not_told_of_limits(limited: LiveStack) -> None:
