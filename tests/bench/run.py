@@ -20,6 +20,7 @@ HEAD = ("what", "figure", "floor, same run", "ratio", "goal")
 
 
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each start compiles anew what a `git pull` has changed
     rows = []
     for row in chain(model_rows(), local_rows(), kubernetes_rows(), policy_rows()):
         print(f"{row.what}: {row.figure}", file=sys.stderr)  # noqa: T201 - it goes on for half an hour
