@@ -14,6 +14,7 @@ from posture.cluster.owners import owner_of
 from posture.errors import InputError
 from posture.model.manifests.custom_resources import API_VERSION, KINDS
 from posture.model.manifests.gateway_api import GATEWAY_CLASS
+from posture.model.manifests.gateway_api import KINDS as ENTRANCE
 from posture.model.manifests.placement import MANAGED_BY
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ class Plan:
 
 
 def check_cluster(connection: Connection, plan: Plan) -> list[dict[str, Any]]:
-    """Look at everything that would make an `up` fail half-way; Consul's custom resources that are there.
+    """Look at everything that would make an `up` fail half-way.
+
+    Returns Consul's custom resources that are there, and the gateway and its routes.
 
     Raises:
         InputError: The first thing that is in the way, and what to do.
@@ -87,9 +90,14 @@ def check_cluster(connection: Connection, plan: Plan) -> list[dict[str, Any]]:
     _check_owners(plan.inventory, resources, there)
     if not plan.certificate:
         _check_secret(connection, plan)
-    return [
-        {"kind": kind, **each} for (version, kind), found in there.items() if version == API_VERSION for each in found
-    ]
+    planned = {_address(each) for each in plan.inventory.gateway if each["kind"] in ENTRANCE}
+    objects = ((version, {"kind": kind, **each}) for (version, kind), found in there.items() for each in found)
+    return [each for version, each in objects if version == API_VERSION or _address(each) in planned]
+
+
+def _address(found: Manifest) -> tuple[str, str | None, str]:
+    metadata = found["metadata"]
+    return found["kind"], metadata.get("namespace"), metadata["name"]
 
 
 def _resources(connection: Connection, plan: Plan) -> dict[tuple[str, str], ApiResource]:

@@ -22,11 +22,12 @@ from posture.model.limit_words import limit_changes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Effect", "Key", "Write", "effect", "key", "writes"]
+__all__ = ["Effect", "Key", "Write", "effect", "entrance_first", "key", "writes"]
 
 Key = tuple[Kind, str]
 """What Consul knows an entry by: its kind and name."""
 
+_ENTRANCE = frozenset({Kind.FILE_SYSTEM_CERTIFICATE, Kind.HTTP_ROUTE, Kind.API_GATEWAY})
 _FLOORS = ("TLSv1_0", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 _DEFAULT_FLOOR = "TLSv1_2"
 
@@ -87,6 +88,17 @@ def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
     return tuple(found)
 
 
+def entrance_first(held: Iterable[Entry], wanted: Iterable[Entry]) -> bool:
+    """Whether the gateway's own entries are written before all others, and not after them as usual.
+
+    They are where its listeners get a higher TLS floor and nothing else of it changes: that tightens, and what loosens
+    should not be open to older clients.
+    """
+    then, now = ({key(each): bare(each) for each in entries if each.kind in _ENTRANCE} for entries in (held, wanted))
+    changing = [each for each in now if then.get(each) != now[each]]
+    return bool(changing) and all(each in then and _raises_floor(then[each], now[each]) for each in changing)
+
+
 def key(entry: Entry) -> Key:
     """An entry's kind and name."""
     return entry.kind, entry.name
@@ -140,8 +152,22 @@ def _limits(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[bool, 
     return any(loosens), tightens or not loosens or not all(loosens)
 
 
+def _raises_floor(before: Entry, after: Entry) -> bool:
+    """Whether this is a gateway whose listeners are as before but for higher floors."""
+    if after.kind is not Kind.API_GATEWAY:
+        return False
+    then, now = (entry.body.get("Listeners") or () for entry in (before, after))
+    floors = [[_newness((each.get("TLS") or {}).get("MinVersion")) for each in listeners] for listeners in (then, now)]
+    rest = [[{**each, "TLS": {**(each.get("TLS") or {}), "MinVersion": ""}} for each in every] for every in (then, now)]
+    return rest[0] == rest[1] and all(old <= new for old, new in zip(*floors, strict=True))
+
+
 def _floor(body: Mapping[str, Any]) -> int:
-    """The lowest TLS version that is taken or offered; the higher, the newer."""
+    """The lowest TLS version that is taken or offered."""
     tls = body.get("TLS") or {}
-    named = [(tls.get(way) or {}).get("TLSMinVersion") for way in ("Incoming", "Outgoing")]
-    return min(_FLOORS.index(version if version in _FLOORS else _DEFAULT_FLOOR) for version in named)
+    return min(_newness((tls.get(way) or {}).get("TLSMinVersion")) for way in ("Incoming", "Outgoing"))
+
+
+def _newness(version: str | None) -> int:
+    """The higher, the newer."""
+    return _FLOORS.index(version if version in _FLOORS else _DEFAULT_FLOOR)

@@ -9,6 +9,7 @@ import pulumi
 from posture.cluster.checks import Plan, check_cluster
 from posture.cluster.connection import UnreachableError
 from posture.cluster.foreign import check_nothing_foreign
+from posture.model.manifests import gateway_api
 from posture.model.manifests.custom_resources import read_custom_resource
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def check_before(connection: Connection, plan: Plan) -> tuple[Entry, ...]:
             raise
         pulumi.log.warn(f"previewed without a look into the cluster: {error}")
         return ()
-    return tuple(read_custom_resource(each) for each in there)
+    return tuple(
+        gateway_api.read_gateway_object(each) if each["kind"] in gateway_api.KINDS else read_custom_resource(each)
+        for each in there
+    )
 
 
 def keep_if_foreign(connection: Connection, stack: str) -> pulumi.ResourceHookBinding:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
+from posture.model.manifests import gateway_api
 from posture.model.manifests.custom_resources import render_custom_resource
+from posture.model.order import entrance_first
 from posture.program.cluster import Cluster, ClusterArgs
 from posture.program.cluster_gateway import ClusterGateway, ClusterGatewayArgs, Pem
 from posture.program.consul_release import ConsulRelease, ConsulReleaseArgs
@@ -61,6 +63,8 @@ class KubernetesMeshArgs:
 class KubernetesMesh(pulumi.ComponentResource):
     """A mesh that enforces a posture: Consul, security, then the pods that it protects, then the way in.
 
+    The way in comes before security where it only tightens.
+
     Destroying goes the other way round: custom resources go while the controller that clears their finalizers is still
     there, and namespaces last.
     """
@@ -89,8 +93,19 @@ class KubernetesMesh(pulumi.ComponentResource):
             opts = pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on), hooks=hooks)
             return manifest_resource(manifest, opts)
 
-        security = Security(name, SecurityArgs(args.entries, args.held, declare), after(before))
-        pods = Workloads(name, WorkloadsArgs(found.workloads), after(security))
-        gateway = ClusterGatewayArgs(found.placement, args.pem, found.gateway, args.before_delete)
-        ClusterGateway(name, gateway, after(security, pods))
+        def mesh(*earlier: pulumi.Resource) -> tuple[pulumi.Resource, ...]:
+            security = Security(name, SecurityArgs(args.entries, args.held, declare), after(before, *earlier))
+            return security, Workloads(name, WorkloadsArgs(found.workloads), after(security))
+
+        def gateway(*earlier: pulumi.Resource) -> pulumi.Resource:
+            own = ClusterGatewayArgs(found.placement, args.pem, found.gateway, args.before_delete)
+            return ClusterGateway(name, own, after(before, *earlier))
+
+        entrance = [
+            gateway_api.read_gateway_object(each) for each in found.gateway if each["kind"] in gateway_api.KINDS
+        ]
+        if entrance_first(args.held, entrance):
+            mesh(gateway())
+        else:
+            gateway(*mesh())
         self.register_outputs({})

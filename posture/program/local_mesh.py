@@ -16,6 +16,7 @@ import pulumi_consul as consul
 from posture.errors import InputError
 from posture.model.entries import Kind
 from posture.model.held import held_entries
+from posture.model.order import entrance_first
 from posture.program.config_entry import config_entry
 from posture.program.gateway import Gateway, GatewayArgs
 from posture.program.security import Security, SecurityArgs
@@ -44,7 +45,7 @@ class LocalMeshArgs:
 
 
 class LocalMesh(pulumi.ComponentResource):
-    """A mesh that enforces a posture: security first, then the gateway that lets visitors in.
+    """A mesh that enforces a posture: security, then the gateway that lets visitors in, unless that only tightens.
 
     Raises:
         InputError: The mesh is not running or refuses to say what it has, and this is no preview.
@@ -54,13 +55,20 @@ class LocalMesh(pulumi.ComponentResource):
         super().__init__("posture:local:Mesh", name)
         held = _held(args.consul_address)
         provider = consul.Provider("consul", address=args.consul_address, opts=pulumi.ResourceOptions(parent=self))
-        opts = pulumi.ResourceOptions(parent=self, providers=[provider])
-        security = Security(name, SecurityArgs(args.entries, held, config_entry, in_force(args.proxies)), opts)
-        Gateway(
-            name,
-            GatewayArgs(args.entries),
-            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[security])),
-        )
+        hooks, first = in_force(args.proxies), entrance_first(held, args.entries)
+
+        def security(*after: pulumi.Resource) -> pulumi.Resource:
+            opts = pulumi.ResourceOptions(parent=self, providers=[provider], depends_on=list(after))
+            return Security(name, SecurityArgs(args.entries, held, config_entry, hooks), opts)
+
+        def gateway(*after: pulumi.Resource) -> pulumi.Resource:
+            opts = pulumi.ResourceOptions(parent=self, providers=[provider], depends_on=list(after))
+            return Gateway(name, GatewayArgs(args.entries, hooks if first else None), opts)
+
+        if first:
+            security(gateway())
+        else:
+            gateway(security())
         self.register_outputs({})
 
 

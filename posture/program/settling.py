@@ -27,14 +27,14 @@ def in_force(proxies: Proxies) -> Callable[[Iterable[Key]], pulumi.ResourceHookB
     def of(entries: Iterable[Key]) -> pulumi.ResourceHookBinding | None:
         if pulumi.runtime.is_dry_run():
             return None
-        keys, taken = tuple(entries), proxies.updates()
+        keys, taken = tuple(entries), proxies.updates()  # no two of these hooks have the same last entry
 
         async def wait(_args: pulumi.ResourceHookArgs) -> None:
             late = await asyncio.to_thread(proxies.wait_until_enforced, keys, taken)
             if late:
                 raise InputError(f"connections of before the change are still open at {', '.join(late)}")
 
-        hook = pulumi.ResourceHook(f"in-force-{len(keys)}", wait)
+        hook = pulumi.ResourceHook(f"in-force-{'-'.join(keys[-1])}", wait)
         return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
 
     return of

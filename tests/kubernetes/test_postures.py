@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,21 @@ def test_a_switch_edits_in_place_and_no_moment_of_it_allows_what_neither_end_doe
         assert not [cell for cell, allowed in now.items() if not allowed and begun[cell] and ended[cell]]
     assert decisions(application, entries) == ended
     assert len(writes) == stack.last_update()["update"]
+
+
+def test_the_gateways_floor_rises_before_calls_open_and_falls_after_they_have_closed(stack: ClusterStack) -> None:
+    calls = [("gateway", "productpage"), ("productpage", "details")]
+    grants = [{"name": to, "from": source, "to": to} for source, to in calls]
+    strict = {"description": "made", "grants": grants, "mesh": {"tlsMinVersion": "TLSv1_3"}}
+    (stack.project.folder / "stacks" / "strict-page.yaml").write_text(json.dumps(strict))
+    stack.move("deny-all")
+    for posture, place in (("strict-page", 0), ("deny-all", -1)):
+        since = stack.audited()
+        stack.move(posture)
+        assert stack.last_update() == {"update": 3}
+        written = [write.resource for write in stack.writes(since)]
+        assert written[place] == "gateways"
+        assert set(written) == {"gateways", "meshes", "serviceintentions"}
 
 
 def test_a_refresh_finds_nothing(stack: ClusterStack) -> None:

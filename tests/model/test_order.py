@@ -16,7 +16,7 @@ from posture.model.entries import Entry, Kind, compile_entries
 from posture.model.held import bare
 from posture.model.limit_words import limit_changes
 from posture.model.matrix import rule_samples, samples
-from posture.model.order import Effect, Key, effect, key, writes
+from posture.model.order import Effect, Key, effect, entrance_first, key, writes
 from posture.model.posture import Posture, load_posture
 from tests.bench.made import made_application
 from tests.bench.made import made_posture as many_calls
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
+    from posture.model.application import Route
     from posture.model.limits import Limit
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +86,27 @@ def test_the_floor_of_tls_is_raised_before_calls_open_and_lowered_after_they_clo
     assert MESH in after[intentions("details")]
     after = waits(made(grants=[grant], mesh={"tlsMinVersion": "TLSv1_3"}), made())
     assert intentions("details") in after[MESH]
+
+
+@pytest.mark.parametrize(
+    ("floors", "routes", "first"),
+    [
+        (("TLSv1_2", "TLSv1_3"), BOOKINFO.gateway.routes, True),
+        (("TLSv1_3", "TLSv1_2"), BOOKINFO.gateway.routes, False),
+        (("TLSv1_3", "TLSv1_3"), BOOKINFO.gateway.routes, False),
+        (("TLSv1_2", "TLSv1_3"), BOOKINFO.gateway.routes[1:], False),
+    ],
+)
+def test_the_entrance_comes_first_where_only_its_floor_rises(
+    floors: tuple[str, str], routes: tuple[Route, ...], *, first: bool
+) -> None:
+    before = BOOKINFO.model_copy(update={"gateway": BOOKINFO.gateway.model_copy(update={"routes": routes})})
+    held, wanted = (
+        compile_entries(application, Posture.model_validate({"description": "made", "mesh": {"tlsMinVersion": floor}}))
+        for application, floor in zip((before, BOOKINFO), floors, strict=True)
+    )
+    assert entrance_first(map(bare, held), wanted) is first
+    assert not entrance_first((), wanted), "a new one has no calls before it"
 
 
 def test_a_call_closes_before_another_opens() -> None:

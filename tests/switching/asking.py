@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posture.local.probing import LocalTarget
     from posture.model.matrix import Sample
 
-__all__ = ["VISITOR", "Answer", "Asker", "Cell", "Visitor", "askers"]
+__all__ = ["VISITOR", "Answer", "Asker", "Cell", "Visitor", "askers", "visitors"]
 
 VISITOR = "visitor"
 """Stands for who comes by the gateway, and sees what productpage gets from others."""
@@ -30,6 +30,9 @@ SHOWN = {"productpage": "<h1>", "details": "ISBN-10", "reviews": "reviews-v"}
 PACE = 0.1  # seconds between two questions over one connection
 VISITS = 0.3
 PATIENCE = 5.0
+TOO_OLD = "ALERT_PROTOCOL_VERSION"
+"""What OpenSSL says where the other side's floor is higher."""
+
 FLOORS = {"TLSv1_2": ssl.TLSVersion.TLSv1_2, "TLSv1_3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -54,8 +57,8 @@ class Answer(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether it is an error, and no refusal."""
-        return not self.words.startswith(("2", "4"))
+        """Whether it is an error, and no refusal, be it that of a version of TLS."""
+        return not (self.words.startswith(("2", "4")) or TOO_OLD in self.words)
 
 
 @dataclass
@@ -100,9 +103,8 @@ def askers(target: LocalTarget, sources: Iterable[str], samples: Sequence[Sample
     """One for each caller, instance and version of TLS."""
     found = []
     for source in sources:
-        for tls, version in FLOORS.items():
-            context = target._make_context(source)  # one of its own, for its version
-            context.minimum_version = context.maximum_version = version
+        for tls in FLOORS:
+            context = _of_version(target._make_context(source), tls)
             for destination in sorted({sample.destination for sample in samples} - {source}):
                 for endpoint in target.sidecars(destination):
                     cells = [Cell(source, *each, endpoint.instance, tls) for each in samples if each[0] == destination]
@@ -110,17 +112,30 @@ def askers(target: LocalTarget, sources: Iterable[str], samples: Sequence[Sample
     return found
 
 
+def visitors(target: LocalTarget) -> list[Visitor]:
+    """One for each version of TLS."""
+    port = target.entrance().port
+    return [Visitor(_of_version(target._make_entrance_context(), tls), port, tls) for tls in FLOORS]
+
+
+def _of_version(context: ssl.SSLContext, tls: str) -> ssl.SSLContext:
+    """A context of its own, held to a version."""
+    context.minimum_version = context.maximum_version = FLOORS[tls]
+    return context
+
+
 @dataclass
 class Visitor:
-    """Loads the page again and again, and looks at whose part is there."""
+    """Loads the page again and again over one version of TLS, and looks at whose part is there."""
 
     context: ssl.SSLContext
     port: int
+    tls: str
     answers: dict[Cell, list[Answer]] = field(default_factory=dict)
 
     def run(self, stop: threading.Event) -> None:
         """Ask until told to stop."""
-        cells = {to: Cell(VISITOR, to, "GET", "/productpage", "the page", "TLSv1_3") for to in SHOWN}
+        cells = {to: Cell(VISITOR, to, "GET", "/productpage", "the page", self.tls) for to in SHOWN}
         self.answers = {cell: [] for cell in cells.values()}
         while not stop.wait(VISITS):
             begun = time.time()

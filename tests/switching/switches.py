@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from posture.local.envoy import DRAIN_SECONDS
 from posture.model.access import Access, Arrival, Request
 from posture.model.entries import Entry, Kind, compile_entries
-from posture.model.matrix import rule_samples, samples
+from posture.model.matrix import UNKNOWN, rule_samples, samples
 from posture.model.posture import load_posture
 from posture.verify.places import count
-from tests.switching.asking import VISITOR, Answer, Asker, Cell, Visitor, askers
+from tests.switching.asking import VISITOR, Answer, Asker, Cell, Visitor, askers, visitors
 
 if TYPE_CHECKING:
     from posture.local.probing import LocalTarget
@@ -95,10 +95,10 @@ class Switching:
             *rule_samples(Access(before), self.application),
             *rule_samples(Access(after), self.application),
         }
-        visitor = Visitor(self.target.entrance_context(), self.target.entrance().port)
+        coming = visitors(self.target)
         everybody: list[Asker | Visitor] = [
-            *askers(self.target, sorted(self.application.sources), sorted(wanted)),
-            visitor,
+            *askers(self.target, [*sorted(self.application.sources), UNKNOWN], sorted(wanted)),
+            *coming,
         ]
         ended = self._ended_under_a_request()
         stop = threading.Event()
@@ -114,7 +114,7 @@ class Switching:
             for thread in threads:
                 thread.join()
         ended = self._ended_under_a_request() - ended
-        failed = visitor.failed()
+        failed = set[float]().union(*(each.failed() for each in coming))
         cut_off = failed if len(failed) <= ended else set()
         return self._judge(everybody, before, after, cut_off, f"{old} → {new}")
 
@@ -171,10 +171,12 @@ class _End:
         self._access = Access(entries)
         mesh = next(entry.body for entry in entries if entry.kind is Kind.MESH)
         self._floor = mesh["TLS"]["Incoming"]["TLSMinVersion"]
+        [listener] = next(entry.body["Listeners"] for entry in entries if entry.kind is Kind.API_GATEWAY)
+        self._floor_outside = listener["TLS"]["MinVersion"]
 
     def allows(self, cell: Cell) -> bool:
         if cell.source == VISITOR:
-            return self._shows(cell)
+            return cell.tls >= self._floor_outside and self._shows(cell)
         request = Request(cell.source, cell.destination, cell.method, cell.path)
         return cell.tls >= self._floor and self._access.decide(request).allowed
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.conftest import Project
 from tests.switching.slow_mesh import switching_mesh
 from tests.switching.switches import Outcome
-from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, strict_to_closed
+from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, strict_to_closed, stricter_entrance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,8 @@ INTRO = """\
 ## Switches under traffic
 
 Every cell of the matrix is asked all the time, by clients of TLS 1.2 and 1.3 over connections that they keep, and the
-page by a visitor, while `posture up` moves the mesh. An answer is wrong if it lets in what neither posture allows,
+page by a visitor of each, while `posture up` moves the mesh. A client whose connection was closed asks once more, as
+any does. An answer is wrong if it lets in what neither posture allows,
 refuses what both allow (a 5xx does), or changes more than once. What the page has of a service with several instances
 may change more than once for a second and a half: each of them hears by itself. *Slowly*: each write is held back up to
 0.8 s, so that every moment in between lasts. The time to settle is from the last write to the first question from which
@@ -54,8 +55,11 @@ def switch_section() -> str:
         for _ in range(BEHIND):
             behind.add(behind_a_closed_page(mesh))
         rows.append(_row("to a page, from what was behind it", BEHIND, behind))
-        without = strict_to_closed(mesh, ordered=False)
-        rows.append(_row("with the order of writes switched off: these have to be wrong", 1, without, wanted=True))
+        rows.append(_row("to a page that asks for a newer TLS, slowly", 1, stricter_entrance(mesh, ordered=True)))
+        without = Outcome()
+        for switch in (strict_to_closed, stricter_entrance):
+            without.add(switch(mesh, ordered=False))
+        rows.append(_row("with the order of writes switched off: these have to be wrong", 2, without, wanted=True))
     table = [f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *rows)]
     return "\n".join([INTRO, *table, ""])
 

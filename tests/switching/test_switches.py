@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, handed_on, strict_to_closed
+from tests.switching.walks import (
+    SHIPPED,
+    SLOWLY,
+    add_made,
+    behind_a_closed_page,
+    handed_on,
+    strict_to_closed,
+    stricter_entrance,
+)
 
 if TYPE_CHECKING:
     from tests.switching.switches import Switching
@@ -52,3 +60,12 @@ def test_without_the_order_a_caller_gets_what_neither_allows(mesh: Switching) ->
     wrong = strict_to_closed(mesh, ordered=False).wrong
     assert wrong
     assert all("fortio" in each and "TLSv1_2" in each for each in wrong), wrong
+
+
+def test_without_the_order_visitors_get_a_page_that_neither_shows_them(mesh: Switching) -> None:
+    outcome = stricter_entrance(mesh, ordered=True)
+    assert outcome.wrong == []
+    assert outcome.changed
+    wrong = stricter_entrance(mesh, ordered=False).wrong
+    assert wrong
+    assert all("visitor" in each and "TLSv1_2" in each for each in wrong), wrong

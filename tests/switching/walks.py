@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 from tests.postures import made_posture
 
 if TYPE_CHECKING:
+    from tests.postures import Fields
     from tests.switching.switches import Outcome, Switching
 
-__all__ = ["SHIPPED", "SLOWLY", "add_made", "behind_a_closed_page", "handed_on", "strict_to_closed"]
+__all__ = [
+    "SHIPPED",
+    "SLOWLY",
+    "add_made",
+    "behind_a_closed_page",
+    "handed_on",
+    "strict_to_closed",
+    "stricter_entrance",
+]
 
 Call = tuple[str, str]
 """Source and destination."""
@@ -27,9 +36,11 @@ SLOWLY = (0.0, 0.8)
 """From how many seconds to how many a write is held back."""
 
 WITHOUT_ORDER = """
+import posture.program.local_mesh
 import posture.program.security
 from posture.model.order import writes
 
+posture.program.local_mesh.entrance_first = lambda _held, _wanted: False
 posture.program.security.writes = lambda _held, wanted: writes((), wanted)
 """
 """Put before the program, it has a mesh changed in the order in which a new one is made."""
@@ -71,15 +82,27 @@ def _switch(mesh: Switching, old: list[Call], new: list[Call], pace: tuple[float
 def strict_to_closed(mesh: Switching, *, ordered: bool) -> Outcome:
     """From a call over TLS 1.3 only to no call, over TLS 1.2 as well; with the order of writes or without it."""
     grant = {"name": "load", "from": "fortio", "to": "details"}
-    mesh.add("strict", {"description": "made", "grants": [grant], "mesh": {"tlsMinVersion": "TLSv1_3"}})
-    mesh.add("closed", {"description": "made"})
+    strict = {"description": "made", "grants": [grant], "mesh": {"tlsMinVersion": "TLSv1_3"}}
+    return _in_order(mesh, strict, {"description": "made"}, (0.8, 0.9), ordered=ordered)
+
+
+def stricter_entrance(mesh: Switching, *, ordered: bool) -> Outcome:
+    """From a page that no visitor gets to one over TLS 1.3 only; with the order of writes or without it."""
+    page = {"name": "page", "from": "gateway", "to": "productpage"}
+    strict = {"description": "made", "grants": [page], "mesh": {"tlsMinVersion": "TLSv1_3"}}
+    return _in_order(mesh, {"description": "made"}, strict, (1.6, 1.7), ordered=ordered)  # a page is asked more seldom
+
+
+def _in_order(mesh: Switching, old: Fields, new: Fields, pace: tuple[float, float], *, ordered: bool) -> Outcome:
+    mesh.add("old", old)
+    mesh.add("new", new)
     mesh.motion.set_pace(0, 0, seed=0)
-    mesh.up("strict")
-    mesh.motion.set_pace(0.8, 0.9, seed=0)
+    mesh.up("old")
+    mesh.motion.set_pace(*pace, seed=0)
     program = mesh.project.folder / "__main__.py"
     kept = program.read_text()
     program.write_text(kept if ordered else WITHOUT_ORDER + kept)
     try:
-        return mesh.switch("strict", "closed")
+        return mesh.switch("old", "new")
     finally:
         program.write_text(kept)
