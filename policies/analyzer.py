@@ -17,7 +17,7 @@ from pulumi_policy.deserialize import SPECIAL_SECRET_SIG, SPECIAL_SIG_KEY
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 
 from policies.engine import Question, application_of
-from policies.inputs import UNKNOWN, Secret
+from policies.inputs import UNKNOWN, Secret, hidden
 from policies.reading import of_pulumi
 from policies.view import Resource, Stack
 
@@ -73,7 +73,11 @@ def _stack_of(urns: dict[int, str]) -> str:
 
 
 def _read(request: AnalyzeRequest | AnalyzerResource) -> Resource:
-    return of_pulumi(request.type, request.name, _map(request.properties))
+    inputs = _map(request.properties)
+    # SDKs send an output that isn't known without its mark of a secret; these names are sent in any case.
+    for key in set(request.options.additionalSecretOutputs) & inputs.keys():
+        inputs[key] = hidden(inputs[key])
+    return of_pulumi(request.type, request.name, inputs)
 
 
 def _map(struct: Any) -> dict[str, Any]:  # noqa: ANN401 - protobuf has no types

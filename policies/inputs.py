@@ -16,7 +16,7 @@ from policies.view import Plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["UNKNOWN", "NotKnownError", "Secret", "known", "plain_texts", "unveiled"]
+__all__ = ["UNKNOWN", "NotKnownError", "Secret", "hidden", "known", "plain_texts", "unveiled"]
 
 
 _JSON = frozenset({"configJson", "extraConfig"})
@@ -76,9 +76,22 @@ def unveiled(value: Any) -> Any:  # noqa: ANN401 - any input
     return value
 
 
+def hidden(value: Any) -> Any:  # noqa: ANN401 - any input
+    """The same with what isn't known marked as secret."""
+    if value is UNKNOWN:
+        return Secret(value)
+    if isinstance(value, dict):
+        return {key: hidden(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [hidden(each) for each in value]
+    return value
+
+
 def plain_texts(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Plain]:  # noqa: ANN401 - any input
-    """The texts that are not in a secret, in JSON or not; an environment variable goes by its name."""
-    if isinstance(value, str):
+    """The texts that are not in a secret, in JSON or not, and what isn't known; an environment variable by its name."""
+    if value is UNKNOWN:
+        yield Plain(place, None)
+    elif isinstance(value, str):
         yield from _in_json(value, place) if place and place[-1] in _JSON else (Plain(place, value),)
     elif isinstance(value, dict) and value.keys() == {"name", "value"} and isinstance(value["name"], str):
         yield from plain_texts(value["value"], (*place, value["name"]))

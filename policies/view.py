@@ -95,10 +95,13 @@ View: TypeAlias = Entry | ForeignEntry | Workload | Release | Certificate | Unre
 
 
 class Plain(NamedTuple):
-    """A text among a resource's inputs that Pulumi would store and show as it is; ``key`` is the last of ``place``."""
+    """A text among a resource's inputs that Pulumi would store and show as it is; ``key`` is the last of ``place``.
+
+    ``text`` is None where a preview doesn't know it yet.
+    """
 
     place: tuple[str | int, ...]
-    text: str
+    text: str | None
 
     @property
     def key(self) -> str:

@@ -20,7 +20,7 @@ def _images(resource: Resource) -> Iterator[tuple[Place, str]]:
             yield (*container.place, "image"), container.image
     elif isinstance(view, Release):
         for plain in resource.plain:
-            if plain.place[0] != "values" or plain.key in _NO_IMAGE:
+            if plain.text is None or plain.place[0] != "values" or plain.key in _NO_IMAGE:
                 continue
             if plain.key == "imageTag" or (plain.key == "tag" and str(plain.place[-2]).lower().endswith("image")):
                 yield plain.place, f":{plain.text}"

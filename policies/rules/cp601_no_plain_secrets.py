@@ -16,25 +16,31 @@ _NO_SECRET = re.compile(
     r"(?i)|true|false|\$\{.*\}|(\.{0,2}|~)/.*|[a-z+]+:.*/.*|.*/[^/]*\.\w+|[a-z0-9.-]*(secret|token)[a-z0-9.-]*"
 )
 """What such a field may also hold: nothing, a reference, a file's name, or the name of a Secret."""
+_ANY = "?"
+"""Stands for a text that isn't known yet: it may be a secret, and only the field's name tells."""
 
 
 def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
     for plain in resource.plain:
-        what = _what(resource, plain)
-        if what:
-            yield Problem(f"holds {what} in plain text: {'.'.join(map(str, plain.place))}", plain.place)
+        what, where = _what(resource, plain), ".".join(map(str, plain.place))
+        if what and plain.text is None:
+            words = f"holds {what} that can't be judged: {where} is not known yet in this preview"
+            yield Problem(f"{words}; mark it as a secret, by additionalSecretOutputs", plain.place)
+        elif what:
+            yield Problem(f"holds {what} in plain text: {where}", plain.place)
 
 
 def _what(resource: Resource, plain: Plain) -> str | None:
+    text = _ANY if plain.text is None else plain.text
     if resource.name.startswith("Secret/") and plain.place[0] in {"data", "stringData"}:
         return None if plain.key.endswith(".crt") else "a Secret's value"
-    if _KEY.search(plain.text):
+    if _KEY.search(text):
         return "a private key"
-    if _JSON_WEB_TOKEN.search(plain.text):
+    if _JSON_WEB_TOKEN.search(text):
         return "a JSON web token"
-    if _NAMES.search(plain.key) and not _NO_SECRET.fullmatch(plain.text):
+    if _NAMES.search(plain.key) and not _NO_SECRET.fullmatch(text):
         return f"a {plain.key}"
-    return f"the servers' {plain.key}" if plain.text and _is_servers(plain.place) else None
+    return f"the servers' {plain.key}" if text and _is_servers(plain.place) else None
 
 
 def _is_servers(place: Place) -> bool:
