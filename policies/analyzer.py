@@ -3,7 +3,8 @@
 pulumi-policy 1.21.0 reads a resource anew for every policy, which made a preview of 1,000 resources twice as long; it
 hands inputs over without the marks of secrets, and drops a policy that reads an unknown value with an advisory word.
 `Analyzer` reads a resource once for all policies and keeps both: rules then see a secret as one, and CP001 refuses what
-isn't known, at its own level. Levels, options and violations are still the SDK's.
+isn't known, at its own level. Levels, options and violations are still the SDK's, but a rule that always holds can't be
+disabled.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pulumi_policy.policy import _PolicyAnalyzerServicer
 from policies.engine import Question, application_of
 from policies.inputs import UNKNOWN, Secret, hidden
 from policies.reading import of_pulumi
+from policies.registry import RULES
 from policies.view import Resource, Stack
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Analyzer(_PolicyAnalyzerServicer):
         response, stack = AnalyzeResponse(), _stack_of(urns)
         for policy in self._policies:
             level = self._get_enforcement_level(policy)
+            if level is EnforcementLevel.DISABLED and RULES[policy.name].always:
+                level = EnforcementLevel.ADVISORY  # the engine's configuration is no way past `load_config`
             if level is EnforcementLevel.DISABLED or not isinstance(policy, kind):
                 continue
             if level is EnforcementLevel.REMEDIATE:

@@ -136,6 +136,23 @@ def test_suppressions_hold_under_the_engine_and_must_be_in_use(previews: Preview
     )
 
 
+@pytest.mark.parametrize("rules", [("CP001", "CP901"), ("all",)])
+def test_the_engine_s_configuration_disables_no_rule_that_always_holds(
+    previews: Previews, pack: Path, tmp_path: Path, rules: tuple[str, ...]
+) -> None:
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(dict.fromkeys(rules, "disabled")))
+    item = {"rule": "CP203", "resource": "service-defaults/details", "reason": "moving in", "expires": "9999-12-31"}
+    (pack / "suppressions.yaml").write_text(json.dumps({"suppressions": [item]}))
+    bad = {
+        **resources(("service-defaults", "details", {"MutualTLSMode": "strict"})),
+        "unread": (ENTRY, {"kind": "service-defaults", "name": "unread", "configJson": "{"}),
+    }
+    text = previews.run(bad, "--policy-pack", str(pack), "--policy-pack-config", str(own), check=0)
+    assert "[advisory] [severity: high]  CP001" in text
+    assert "[advisory] [severity: high]  CP901" in text
+
+
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
