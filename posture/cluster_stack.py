@@ -139,7 +139,7 @@ class ClusterStack(Stack):
     def as_held(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """A posture's entries as Consul holds them in a cluster."""
         application, _ = self.load()
-        return as_applied(entries, self.settings.placement(self.name, application))
+        return as_applied(entries, self.settings.certificate(application).name)
 
     def secrets(self) -> list[str]:
         """What must not get into an archive; nothing of Consul's is kept here."""

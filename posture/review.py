@@ -9,6 +9,7 @@ from policies.judging import judge
 from policies.reading import of_pulumi
 from policies.registry import RULES
 from policies.view import Stack as Judged
+from posture.cluster.entries import as_applied
 from posture.model.access import Access
 from posture.model.difference import Edit, compare
 from posture.model.entries import Entry, compile_entries
@@ -105,13 +106,16 @@ def _as_held(standing: Standing, planned: Iterable[Entry]) -> tuple[tuple[Entry,
 
 
 def _of_base(base: Base, name: str) -> tuple[str, tuple[Entry, ...]]:
-    """The posture of a stack in a base; nothing where the stack isn't in it."""
+    """The posture of a stack in a base, and its entries as the target there has them; nothing where it isn't in it."""
     if not (base.project / f"Pulumi.{name}.yaml").exists():
         return "nothing", ()
     settings = read_settings(base.project, name)
-    # Of the cluster's settings none has a say in entries, and what they name, such as a chart, isn't checked out.
+    # Not as a cluster's: what its settings name, such as a chart, isn't checked out, and has no say in entries.
     application, posture = settings.model_copy(update={"target": "local"}).load(base.project)
-    return posture.name, compile_entries(application, posture, settings.proxies)
+    entries = compile_entries(application, posture, settings.proxies)
+    if settings.target == "kubernetes":
+        entries = as_applied(entries, settings.certificate(application).name)
+    return posture.name, entries
 
 
 def _read(plan: Plan, *, after: bool) -> Iterable[Resource]:

@@ -29,12 +29,12 @@ class HeldEntries(NamedTuple):
     unread: str | None = None
 
 
-def as_applied(entries: Iterable[Entry], placement: Placement) -> tuple[Entry, ...]:
+def as_applied(entries: Iterable[Entry], certificate: str) -> tuple[Entry, ...]:
     """A posture's entries as consul-k8s has them in Consul: the certificate is a file of its own making, by its Secret.
 
-    That is none of the posture's, and left out.
+    That is none of the posture's, and left out. ``certificate`` is the Secret's name.
     """
-    reference = [{"Kind": Kind.FILE_SYSTEM_CERTIFICATE, "Name": placement.certificate_name}]
+    reference = [{"Kind": Kind.FILE_SYSTEM_CERTIFICATE, "Name": certificate}]
     return tuple(_with_certificates(each, reference) for each in entries if each.kind != Kind.FILE_SYSTEM_CERTIFICATE)
 
 

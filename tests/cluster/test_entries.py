@@ -26,7 +26,7 @@ POSTURE = load_posture(ROOT / "stacks", "layered-allow", APPLICATION)
 SETTINGS = settings_from("prod", {"target": "kubernetes", "kubeContext": "c", "gatewaySecret": "page-tls"})
 INVENTORY = inventory(APPLICATION, POSTURE, SETTINGS, "prod")
 PLACEMENT = INVENTORY.placement
-ENTRIES = as_applied(compile_entries(APPLICATION, POSTURE), PLACEMENT)
+ENTRIES = as_applied(compile_entries(APPLICATION, POSTURE), PLACEMENT.certificate_name)
 
 OF_A_RESOURCE = {"consul.hashicorp.com/source-datacenter": "dc1", "external-source": "kubernetes"}
 OF_A_GATEWAY = {"datacenter": "dc1", "k8s-name": "gateway", "k8s-namespace": "bookinfo"}

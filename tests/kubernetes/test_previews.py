@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,15 @@ import pytest
 from posture.model.posture import available
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.kubernetes.stacks import ClusterStack
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.engine]
 
 ROOT = Path(__file__).parents[2]
 PACK = ("--policy-pack", str(ROOT / "policies"))
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +30,17 @@ def stack(cluster_stack: ClusterStack) -> ClusterStack:
     cluster_stack.configure()
     cluster_stack.posture("up", "deny-all")
     return cluster_stack
+
+
+@pytest.fixture
+def base(stack: ClusterStack) -> Iterator[str]:
+    """A revision of the project that has the stack with deny-all."""
+    stack.configure(posture="deny-all")
+    files = ("apps", "stacks", "Pulumi.yaml", f"Pulumi.{stack.name}.yaml")
+    for arguments in (("init", "--quiet"), ("add", *files), ("commit", "--quiet", "-m", "base"), ("tag", "base")):
+        subprocess.run([*GIT, *arguments], cwd=stack.project.folder, check=True)
+    yield "base"
+    shutil.rmtree(stack.project.folder / ".git")
 
 
 def opened(comment: str) -> set[tuple[str, str]]:
@@ -75,3 +91,14 @@ def test_a_cluster_that_does_not_answer_is_previewed_all_the_same(stack: Cluster
     stack.configure(posture="layered-allow", kubeconfig=str(dead))
     comment = stack.posture("preview").stdout
     assert opened(comment) == opened_on_the_local_target(stack)
+
+
+def test_a_base_is_compared_as_a_cluster_would_have_it(stack: ClusterStack, base: str) -> None:
+    comment = stack.posture("preview", "--base", base, "--fail-on", "any").stdout
+    assert comment.startswith("<!-- consul-posture preview -->\n✓ Nothing changes ")
+    stack.configure(posture="layered-allow", gatewaySecret="certificates/other-tls", clusterChecks=False)
+    comment = stack.posture("preview", "--base", base).stdout
+    assert f"`deny-all` → `layered-allow`, against {base}" in comment
+    assert opened(comment) == opened_on_the_local_target(stack)
+    edited = re.findall(r"^\| `(api-gateway/\S+|file-system-certificate/\S+)` \|.*", comment, re.MULTILINE)
+    assert edited == ["api-gateway/gateway"], "of the gateway only the certificate that it names, for that is another"
