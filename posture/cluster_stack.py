@@ -141,10 +141,6 @@ class ClusterStack(Stack):
         application, _ = self.load()
         return as_applied(entries, self.settings.certificate(application).name)
 
-    def secrets(self) -> list[str]:
-        """What must not get into an archive; nothing of Consul's is kept here."""
-        return [self.layout.passphrase.read_text().strip()] if self.layout.passphrase.exists() else []
-
     @staticmethod
     def logs() -> dict[str, str]:
         """None: the cluster keeps the logs."""

@@ -178,10 +178,14 @@ class LocalStack(Stack):
         return entries
 
     def secrets(self) -> list[str]:
-        """What must not get into an archive."""
+        """What must not get into an archive or a comment.
+
+        Raises:
+            InputError: The tokens that are kept are damaged.
+        """
         kept = load_secrets(self.layout.secrets)
         found = [kept.management, kept.agent, kept.operator, *kept.services.values()] if kept else []
-        return [*found, *([self.layout.passphrase.read_text().strip()] if self.layout.passphrase.exists() else [])]
+        return [*found, *super().secrets()]
 
     def logs(self) -> dict[str, str]:
         """What the processes have written, by name."""

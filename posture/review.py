@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from policies.judging import judge
@@ -11,7 +11,7 @@ from policies.registry import RULES
 from policies.view import Stack as Judged
 from posture.cluster.entries import as_applied
 from posture.model.access import Access
-from posture.model.difference import Edit, compare
+from posture.model.difference import Difference, compare
 from posture.model.entries import Entry, compile_entries
 from posture.model.held import bare
 from posture.model.matrix import matrix
@@ -23,7 +23,7 @@ from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from policies.judging import Finding as Judgement
@@ -71,17 +71,18 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
         then, now = _as_held(standing, now)
     old, new = Access(then), Access(now)
     difference = compare(application, (before_name, old), (posture.name, new))
-    edits = tuple(Edit(e.entry, e.field, _masked(e.before), _masked(e.after)) for e in difference.edits)
+    secrets = stack.secrets()
+    suppressed = _suppressed(resources, application, pack)
     return Review(
         stack=stack.name,
         against=base.revision if base else DEPLOYED,
-        difference=replace(difference, edits=edits),
+        difference=Difference(**_masked({f.name: getattr(difference, f.name) for f in fields(difference)}, secrets)),
         matrix=matrix(new, application, posture.name),
-        found=tuple(_found(plan, pack)),
-        suppressed=tuple(_suppressed(resources, application, pack)),
-        drift=drift,
+        found=_masked(tuple(_found(plan, pack)), secrets),
+        suppressed=tuple(replace(each, words=cleaned(each.words, secrets)) for each in suppressed),
+        drift=tuple(replace(each, observed=cleaned(each.observed, secrets)) for each in drift),
         counts=plan.counts,
-        diff=cleaned(plan.diff, ()),
+        diff=cleaned(plan.diff, secrets),
     )
 
 
@@ -140,9 +141,12 @@ def _suppressed(resources: tuple[Resource, ...], application: Application, pack:
     return (finding for finding in judge(Judged(resources, application), pack) if finding.suppression)
 
 
-def _masked(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(value, str):
-        return cleaned(value, ())
+def _masked(value: Any, secrets: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON, and named tuples of it
+    if type(value) is str:  # not a StrEnum
+        return cleaned(value, secrets)
     if isinstance(value, dict):
-        return {key: _masked(each) for key, each in value.items()}
-    return [_masked(each) for each in value] if isinstance(value, list) else value
+        return {key: _masked(each, secrets) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        masked = [_masked(each, secrets) for each in value]
+        return masked if isinstance(value, list) else getattr(type(value), "_make", tuple)(masked)
+    return value

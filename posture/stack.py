@@ -120,6 +120,10 @@ class Stack:
         """What Pulumi's state has and what Consul holds; None where that can't be had without more ado."""
         return None
 
+    def secrets(self) -> list[str]:
+        """What must not get into an archive or a comment."""
+        return [self.layout.passphrase.read_text().strip()] if self.layout.passphrase.exists() else []
+
     def engine(self) -> Engine:
         """The engine, its environment as `posture env` prints it."""
         environment = {**os.environ, **self.exports()}

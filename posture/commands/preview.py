@@ -26,11 +26,13 @@ from posture.report.review import Failure, Review
 from posture.report.review_markdown import review_markdown
 from posture.review import Base, review
 from posture.stack import find_project
+from posture.verify.bundle import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from policies.judging import Pack
+    from posture.stack import Stack
 
 __all__ = ["preview"]
 
@@ -82,9 +84,20 @@ def _review(name: str, pack: Pack, base: Base | None, project: Path) -> Review |
     own = project / "policies"
     folder = own if (own / "PulumiPolicy.yaml").exists() else Path(policies.__path__[0])
     try:
-        return review(open_stack(name, err), pack, folder, base)
+        stack = open_stack(name, err)
+    except InputError as error:
+        return Failure(name, cleaned(str(error), ()))
+    try:
+        return review(stack, pack, folder, base)
     except (InputError, EngineError, MeshError) as error:
-        return Failure(name, str(error))
+        return Failure(name, cleaned(str(error), _secrets(stack)))
+
+
+def _secrets(stack: Stack) -> list[str]:
+    try:
+        return stack.secrets()
+    except InputError:  # they are damaged, so that nobody could have told them
+        return []
 
 
 def _fails(reviews: Sequence[Review], reasons: tuple[str, ...]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -73,6 +75,31 @@ def test_a_refused_posture_fails_where_policies_are_asked_for(repository: Projec
     answer = repository.posture("preview", "-s", "dev", "--base", "base", "--fail-on", "policy", check=1)
     assert "❌ 1 refused by policy" in answer.stdout
     assert "| ❌ CP203 | service-intentions/ratings prefix /ratings also matches /ratingsX |" in answer.stdout
+
+
+def test_a_secret_of_the_stack_is_nowhere_in_the_comment(repository: Project, layered_allow: Path) -> None:
+    repository.posture("env", "-s", "dev")  # makes its passphrase
+    secret = (repository.folder / ".posture" / "dev" / "passphrase").read_text().strip()
+    layered_allow.write_text(layered_allow.read_text().replace("pathPrefix: /ratings/", f"pathPrefix: /{secret}"))
+    comment = repository.posture("preview", "-s", "dev", "--base", "base").stdout
+    assert secret not in comment
+    assert "| reviews → ratings | `GET /[removed]` | **wider path** |" in comment
+    assert r"| ❌ CP203 | service-intentions/ratings prefix /\[removed\] also matches /\[removed\]X |" in comment
+    assert re.search(r"^ .*PathPrefix.*/\[removed\]", comment.partition("what the engine says")[2], re.MULTILINE)
+
+
+def test_a_secret_of_the_stack_is_not_in_the_words_of_its_failure(repository: Project) -> None:
+    broken, state = repository.folder / "Pulumi.broken.yaml", repository.folder / ".posture" / "broken"
+    broken.write_text('config:\n  consul-posture:posture: the-secret\n  consul-posture:localNetwork: "127.39"\n')
+    state.mkdir(parents=True)
+    (state / "passphrase").write_text("the-secret\n")
+    try:
+        answer = repository.posture("preview", "-s", "broken", check=2)
+    finally:
+        broken.unlink()
+        shutil.rmtree(state)
+    assert "the-secret" not in answer.stdout + answer.stderr
+    assert "no posture '[removed]'" in answer.stderr
 
 
 def test_a_stack_that_cannot_be_previewed_is_named_and_the_others_still_are(repository: Project) -> None:
