@@ -37,18 +37,22 @@ if TYPE_CHECKING:
 __all__ = ["preview"]
 
 _PARTS = ("apps", "stacks", "Pulumi.*")
+_BASE = (
+    "Compare with this revision: who may call whom, and under what limits and protections; not images, the number of "
+    "instances, or Consul's chart and its values. Without it, compare everything with what is deployed."
+)
 err = Console(stderr=True)
 
 
 @click.command()
 @click.option("--stack", "-s", "stacks", multiple=True, help="Preview these stacks alone.")
-@click.option("--base", metavar="REV", help="Compare with this revision; without it, with what is deployed.")
+@click.option("--base", metavar="REV", help=_BASE)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the comment to a file.")
 @click.option(
     "--fail-on",
     type=click.Choice(["widening", "policy", "any"]),
     multiple=True,
-    help="Exit with 1 if a call opens or a protection is loosened, if a policy refuses, or if anything changes.",
+    help="Exit with 1 if a call opens or a protection loosens, if a policy refuses, or if anything compared changes.",
 )
 def preview(stacks: tuple[str, ...], base: str | None, out: Path | None, fail_on: tuple[str, ...]) -> None:
     """Say what applying the project would mean: calls that open and close, limits, policies, resources.

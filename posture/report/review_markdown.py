@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from posture.errors import one_line
 from posture.report.markdown import code, plain, row
 from posture.report.mesh_mermaid import mesh_mermaid
-from posture.report.review import Failure, Review
+from posture.report.review import DEPLOYED, Failure, Review
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,7 +56,7 @@ def review_markdown(reviews: Sequence[Review | Failure]) -> str:
     """The comment; with no change anywhere it is one line below its marker."""
     if not any(isinstance(each, Failure) or each.changes for each in reviews):
         names = ", ".join(plain(each.stack) for each in reviews)
-        return f"{MARKER}\n✓ Nothing changes on {names}.\n"
+        return f"{MARKER}\n✓ Nothing changes on {names}{_in_what(reviews)}.\n"
     for detail in _DETAILS:
         text = "\n".join([MARKER, f"## {_verdict(reviews)}", "", *_stacks(reviews, detail)]) + "\n"
         if len(text.encode()) <= LIMIT:
@@ -84,7 +84,7 @@ def _verdict(reviews: Sequence[Review | Failure]) -> str:
     return "Posture: " + ", ".join(parts)
 
 
-def _stacks(reviews: Iterable[Review | Failure], detail: _Detail) -> Iterator[str]:
+def _stacks(reviews: Sequence[Review | Failure], detail: _Detail) -> Iterator[str]:
     quiet = [plain(each.stack) for each in reviews if isinstance(each, Review) and not each.changes]
     for each in reviews:
         if isinstance(each, Failure):
@@ -92,7 +92,7 @@ def _stacks(reviews: Iterable[Review | Failure], detail: _Detail) -> Iterator[st
         elif each.changes:
             yield from _review(each, detail)
     if quiet:
-        yield f"Nothing changes on {', '.join(quiet)}."
+        yield f"Nothing changes on {', '.join(quiet)}{_in_what(reviews)}."
 
 
 def _review(review: Review, detail: _Detail) -> Iterator[str]:
@@ -233,3 +233,9 @@ def _runs(line: str) -> Iterator[str]:
 
 def _calls(count: int) -> str:
     return f"{count} {'call' if count == 1 else 'calls'}"
+
+
+def _in_what(reviews: Iterable[Review | Failure]) -> str:
+    """Where nothing changes; of a revision nothing but its config entries is compared."""
+    entries_only = any(isinstance(each, Review) and each.against != DEPLOYED for each in reviews)
+    return " in who may call whom, and under what limits and protections" if entries_only else ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+NOTHING = "Nothing changes on dev in who may call whom, and under what limits and protections."
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def layered_allow(repository: Project) -> Iterator[Path]:
 
 def test_no_change_is_one_line_whatever_is_to_fail(repository: Project) -> None:
     answer = repository.posture("preview", "-s", "dev", "--base", "base", "--fail-on", "any", "--fail-on", "widening")
-    assert answer.stdout == "<!-- consul-posture preview -->\n✓ Nothing changes on dev.\n"
+    assert answer.stdout == f"<!-- consul-posture preview -->\n✓ {NOTHING}\n"
 
 
 def test_a_base_that_links_out_of_the_project_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_stack_that_cannot_be_previewed_is_named_and_the_others_still_are(repo
         broken.unlink()
     assert "❌ no preview of broken" in answer.stdout
     assert "no posture 'layred-allow'; did you mean 'layered-allow'?" in answer.stdout
-    assert "Nothing changes on dev." in answer.stdout
+    assert NOTHING in answer.stdout
     assert "no preview of broken: no posture 'layred-allow'" in answer.stderr
 
 

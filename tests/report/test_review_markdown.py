@@ -255,7 +255,13 @@ def test_a_browser_shows_every_block_whole(
 
 
 def test_no_change_is_one_line(comments: dict[str, str]) -> None:
-    assert comments["no-change"].splitlines() == [MARKER, "✓ Nothing changes on dev, prod."]
+    said = "✓ Nothing changes on dev, prod in who may call whom, and under what limits and protections."
+    assert comments["no-change"].splitlines() == [MARKER, said]
+
+
+def test_against_what_is_deployed_all_is_compared() -> None:
+    deployed = [replace(each, against=DEPLOYED) for each in no_change() if isinstance(each, Review)]
+    assert review_markdown(deployed) == f"{MARKER}\n✓ Nothing changes on dev, prod.\n"
 
 
 def test_what_opens_comes_before_all_else(comments: dict[str, str]) -> None:
@@ -263,7 +269,7 @@ def test_what_opens_comes_before_all_else(comments: dict[str, str]) -> None:
     assert re.fullmatch(r"## Posture: ⚠️ opens \d+ calls", lines[1])
     tables = [line for line in lines if line.startswith("| ") and line.endswith(" |")]
     assert tables[0] == "| opens | request | risk | rule |"
-    assert "Nothing changes on deny-all." in lines
+    assert "Nothing changes on deny-all in who may call whom, and under what limits and protections." in lines
 
 
 def test_a_widened_path_and_a_removed_limit_are_said_in_words(comments: dict[str, str]) -> None:
