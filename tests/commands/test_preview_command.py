@@ -71,6 +71,12 @@ def test_a_widened_grant_is_shown_and_fails_where_that_is_asked_for(repository: 
     repository.posture(*options, "--fail-on", "widening", check=1)
 
 
+def test_a_narrowed_grant_fails_where_anything_is_to(repository: Project, layered_allow: Path) -> None:
+    layered_allow.write_text(layered_allow.read_text().replace("pathPrefix: /ratings/", "pathExact: /ratings/0"))
+    answer = repository.posture("preview", "-s", "dev", "--base", "base", "--fail-on", "any", check=1)
+    assert answer.stdout.splitlines()[1] == "## Posture: opens nothing"
+
+
 def test_a_refused_posture_fails_where_policies_are_asked_for(repository: Project, layered_allow: Path) -> None:
     layered_allow.write_text(layered_allow.read_text().replace("pathPrefix: /ratings/", "pathPrefix: /ratings"))
     answer = repository.posture("preview", "-s", "dev", "--base", "base", "--fail-on", "policy", check=1)
