@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from posture.model.settings import stacks, target_of
 from posture.report.review_markdown import LIMIT, MARKER
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +57,13 @@ def test_the_comment_is_found_by_the_marker_that_the_report_writes() -> None:
     for file in (".github/workflows/comment.yml", "docs/ci/gitlab-comment.sh"):
         assert f"'{MARKER}'" in (ROOT / file).read_text()
     assert f"> {LIMIT})" in (ROOT / ".github/workflows/comment.yml").read_text()
+
+
+@pytest.mark.parametrize("file", [".github/workflows/preview.yml", "docs/ci/gitlab-ci.yml", "docs/ci/preview.sh"])
+def test_the_stacks_that_need_no_cluster_are_previewed_and_no_others(file: str) -> None:
+    """A runner has no kubeconfig, and a stack that can't be previewed fails the job."""
+    local = [name for name in stacks(ROOT) if target_of(ROOT, name) == "local"]
+    assert re.findall(r"--stack (\S+)", (ROOT / file).read_text()) == local
 
 
 @pytest.mark.parametrize("file", ["docs/ci/preview.sh", "docs/ci/gitlab-comment.sh"])

@@ -5,4 +5,6 @@ set -eu
 base=${1:-origin/main}
 make .venv/installed
 .venv/bin/posture tools --install
-.venv/bin/posture preview --base "$(git merge-base "$base" HEAD)" --out comment.md --fail-on policy
+# Not kind: the preview of a stack on a cluster needs a kubeconfig.
+.venv/bin/posture preview --base "$(git merge-base "$base" HEAD)" --out comment.md --fail-on policy \
+  --stack baseline --stack deny-all --stack dev --stack layered-allow --stack rate-limited
