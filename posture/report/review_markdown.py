@@ -32,6 +32,7 @@ _COUNTS = {
     "replace": "to replace",
     "same": "unchanged",
 }
+_SUPPRESSED = ("suppressed", "finds", "because", "until")
 
 
 class _Detail(NamedTuple):
@@ -53,15 +54,16 @@ _DETAILS = (
 
 
 def review_markdown(reviews: Sequence[Review | Failure]) -> str:
-    """The comment; with no change anywhere it is one line below its marker."""
-    if not any(isinstance(each, Failure) or each.changes for each in reviews):
-        names = ", ".join(plain(each.stack) for each in reviews)
-        return f"{MARKER}\n✓ Nothing changes on {names}{_in_what(reviews)}.\n"
+    """The comment; with no change anywhere, and nothing suppressed, it is one line below its marker."""
+    changes = any(isinstance(each, Failure) or each.changes for each in reviews)
+    head = [MARKER, f"## {_verdict(reviews)}", ""] if changes else [MARKER]
     for detail in _DETAILS:
-        text = "\n".join([MARKER, f"## {_verdict(reviews)}", "", *_stacks(reviews, detail)]) + "\n"
+        text = "\n".join([*head, *_stacks(reviews, detail)]) + "\n"
         if len(text.encode()) <= LIMIT:
             return text
-    return f"{MARKER}\n## {_verdict(reviews)}\n\nToo much changes to be listed here.\n"
+    hidden = sum(len(each.suppressed) for each in reviews if isinstance(each, Review))
+    more = f" {hidden} under “{_SUPPRESSED[0]}” are left out, too." if hidden else ""
+    return f"{MARKER}\n## {_verdict(reviews)}\n\nToo much changes to be listed here.{more}\n"
 
 
 def _verdict(reviews: Sequence[Review | Failure]) -> str:
@@ -85,14 +87,20 @@ def _verdict(reviews: Sequence[Review | Failure]) -> str:
 
 
 def _stacks(reviews: Sequence[Review | Failure], detail: _Detail) -> Iterator[str]:
-    quiet = [plain(each.stack) for each in reviews if isinstance(each, Review) and not each.changes]
+    quiet = [each for each in reviews if isinstance(each, Review) and not each.changes]
     for each in reviews:
         if isinstance(each, Failure):
             yield from (f"### {plain(each.stack)}: no preview", "", plain(one_line(each.words)), "")
         elif each.changes:
             yield from _review(each, detail)
-    if quiet:
-        yield f"Nothing changes on {', '.join(quiet)}{_in_what(reviews)}."
+    where = f"{', '.join(plain(each.stack) for each in quiet)}{_in_what(quiet)}"
+    if len(quiet) == len(reviews):
+        yield f"✓ Nothing changes on {where}."
+    elif quiet:
+        yield f"Nothing changes on {where}."
+    if any(each.suppressed for each in quiet):
+        yield ""
+        yield from _still_suppressed(quiet, detail)
 
 
 def _review(review: Review, detail: _Detail) -> Iterator[str]:
@@ -158,12 +166,23 @@ def _policies(review: Review, detail: _Detail) -> Iterator[str]:
         for each in found
     )
     yield from _table(("policy", "finds", "to mend it"), rows, detail.rows)
-    suppressed = (
-        (each.rule.id, plain(str(each)), plain(each.suppression.reason), str(each.suppression.expires))
-        for each in review.suppressed
-        if each.suppression
-    )
-    yield from _table(("suppressed", "finds", "because", "until"), suppressed, detail.rows)
+    yield from _table(_SUPPRESSED, _suppressed(review), detail.rows)
+
+
+def _still_suppressed(quiet: Iterable[Review], detail: _Detail) -> Iterator[str]:
+    """What is suppressed on stacks of which nothing else is said; what several have in common once."""
+    stacks: dict[tuple[str, ...], list[str]] = {}
+    for each in quiet:
+        for cells in _suppressed(each):
+            stacks.setdefault(cells, []).append(plain(each.stack))
+    rows = ((*cells, ", ".join(names)) for cells, names in stacks.items())
+    yield from _table((*_SUPPRESSED, "on"), rows, detail.rows)
+
+
+def _suppressed(review: Review) -> Iterator[tuple[str, ...]]:
+    for each in review.suppressed:
+        if each.suppression:
+            yield each.rule.id, plain(str(each)), plain(each.suppression.reason), str(each.suppression.expires)
 
 
 def _opens(change: Change) -> tuple[str, ...]:
@@ -235,7 +254,7 @@ def _calls(count: int) -> str:
     return f"{count} {'call' if count == 1 else 'calls'}"
 
 
-def _in_what(reviews: Iterable[Review | Failure]) -> str:
+def _in_what(reviews: Iterable[Review]) -> str:
     """Where nothing changes; of a revision nothing but its config entries is compared."""
-    entries_only = any(isinstance(each, Review) and each.against != DEPLOYED for each in reviews)
+    entries_only = any(each.against != DEPLOYED for each in reviews)
     return " in who may call whom, and under what limits and protections" if entries_only else ""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "preview"
 BOOKINFO = load_application(ROOT / "apps" / "bookinfo.yaml")
+AGAINST_A_BASE = " in who may call whom, and under what limits and protections"
 DIFF = """Previewing update (dev):
 ~ consul:index/configEntry:ConfigEntry: (update)
     [id=service-intentions-details]
@@ -80,6 +81,29 @@ def review(  # noqa: PLR0913, PLR0917 - what a review is made of
 
 def no_change() -> list[Review | Failure]:
     return [review(shipped("rate-limited"), shipped("rate-limited"), name) for name in ("dev", "prod")]
+
+
+def noted(service: str, reason: str = "moved in *March* | <b>") -> Suppression:
+    return Suppression("CP203", f"service-intentions/{service}", reason, date(9999, 12, 31), "suppressions.yaml:2")
+
+
+def careless(posture: Posture, *services: str) -> Posture:
+    """The same with prefixes that match more than they say."""
+    for service in services:
+        posture = reading(posture, service, path_prefix=f"/{service}")
+    return posture
+
+
+def unchanged(stack: str, *suppressions: Suppression) -> Review:
+    """A stack on which all that is refused is suppressed."""
+    posture = careless(shipped("rate-limited"), *(each.resource.rpartition("/")[2] for each in suppressions))
+    return review(posture, posture, stack, pack=Pack(suppressions=Suppressions(suppressions)))
+
+
+def only_suppressed() -> list[Review | Failure]:
+    """Nothing changes: two stacks have a suppression in common, one has another beside it, and one has none."""
+    common, own = noted("details"), noted("ratings", "prod is the last to move")
+    return [unchanged("dev", common), unchanged("prod", common, own), unchanged("test")]
 
 
 def opening() -> list[Review | Failure]:
@@ -132,13 +156,13 @@ def limit_removed() -> list[Review | Failure]:
 
 
 def violation() -> list[Review | Failure]:
+    """What is refused on one stack; on another one nothing changes, and something is suppressed."""
     old = shipped("rate-limited")
-    careless = reading(reading(old, "ratings", path_prefix="/ratings"), "details", path_prefix="/details")
-    new = careless.model_copy(update={"limits": {"productpage": Limit(max_inbound_connections=5)}})
-    noted = Suppression(
-        "CP203", "service-intentions/details", "moved in *March* | <b>", date(9999, 12, 31), "suppressions.yaml:2"
+    new = careless(old, "ratings", "details").model_copy(
+        update={"limits": {"productpage": Limit(max_inbound_connections=5)}}
     )
-    return [review(old, new, pack=Pack(suppressions=Suppressions((noted,))))]
+    suppressed = noted("details")
+    return [review(old, new, pack=Pack(suppressions=Suppressions((suppressed,)))), unchanged("prod", suppressed)]
 
 
 def failing() -> list[Review | Failure]:
@@ -189,6 +213,7 @@ def changed_by_others() -> list[Review | Failure]:
 
 CASES: dict[str, Callable[[], list[Review | Failure]]] = {
     "no-change": no_change,
+    "only-suppressed": only_suppressed,
     "deny-all-to-layered-allow": opening,
     "layered-allow-to-deny-all": closing,
     "widened-path": widened,
@@ -255,13 +280,32 @@ def test_a_browser_shows_every_block_whole(
 
 
 def test_no_change_is_one_line(comments: dict[str, str]) -> None:
-    said = "✓ Nothing changes on dev, prod in who may call whom, and under what limits and protections."
-    assert comments["no-change"].splitlines() == [MARKER, said]
+    assert comments["no-change"].splitlines() == [MARKER, f"✓ Nothing changes on dev, prod{AGAINST_A_BASE}."]
 
 
 def test_against_what_is_deployed_all_is_compared() -> None:
     deployed = [replace(each, against=DEPLOYED) for each in no_change() if isinstance(each, Review)]
     assert review_markdown(deployed) == f"{MARKER}\n✓ Nothing changes on dev, prod.\n"
+
+
+def test_what_is_suppressed_is_shown_where_nothing_changes(comments: dict[str, str]) -> None:
+    alone = comments["only-suppressed"].splitlines()
+    assert alone[:2] == [MARKER, f"✓ Nothing changes on dev, prod, test{AGAINST_A_BASE}."]
+    assert "| suppressed | finds | because | until | on |" in alone
+    assert [line.rpartition(" | ")[2] for line in alone[-3:]] == ["dev, prod |", "prod |", ""]
+    assert "refused" not in comments["only-suppressed"]
+    beside = comments["policy-violation"]
+    assert "| suppressed | finds | because | until |\n" in beside
+    assert f"Nothing changes on prod{AGAINST_A_BASE}.\n\n| suppressed | finds | because | until | on |" in beside
+
+
+def test_what_is_suppressed_is_counted_where_it_is_cut() -> None:
+    """Here for want of room; where not even that is said of each stack, in all."""
+    assert review_markdown([unchanged("dev", noted("details", "x" * LIMIT))]) == (
+        f"{MARKER}\n✓ Nothing changes on dev{AGAINST_A_BASE}.\n\n*1 more under “suppressed” are left out.*\n\n"
+    )
+    text = review_markdown([unchanged("long-name-" * 100, noted("details"))] * 100)
+    assert text.endswith("\nToo much changes to be listed here. 100 under “suppressed” are left out, too.\n")
 
 
 def test_what_opens_comes_before_all_else(comments: dict[str, str]) -> None:
