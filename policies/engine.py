@@ -89,10 +89,10 @@ def _of_stack(pack: Pack, stack: str) -> Pack:
     """The pack as it holds for a stack."""
     settings = _settings(stack)
     if settings is None:
-        return pack
+        return pack.suppressing_in(stack)
     from posture.model.settings import state_folder  # noqa: PLC0415 - there is time for it once the pack has started
 
-    return pack.of_stack(settings.edition, str(state_folder(Path.cwd(), stack)))
+    return pack.of_stack(stack, settings.edition, str(state_folder(Path.cwd(), stack)))
 
 
 def _with(pack: Pack, rule: Rule, given: Mapping[str, Any]) -> Pack:

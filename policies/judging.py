@@ -48,9 +48,13 @@ class Pack:
     config: Config = AS_SHIPPED
     suppressions: Suppressions = NONE
 
-    def of_stack(self, edition: str, folder: str) -> Pack:
+    def of_stack(self, name: str, edition: str, folder: str) -> Pack:
         """The same for a stack with this edition of Consul, whose gateway runs in this folder."""
-        return replace(self, config=self.config.of_stack(edition, folder))
+        return replace(self.suppressing_in(name), config=self.config.of_stack(edition, folder))
+
+    def suppressing_in(self, stack: str) -> Pack:
+        """The same with those suppressions alone that hold for a stack, or where its name is empty, for all stacks."""
+        return replace(self, suppressions=self.suppressions.of_stack(stack))
 
 
 def judge(stack: Stack, pack: Pack, rules: Iterable[Rule] = RULES.values()) -> list[Finding]:

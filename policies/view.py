@@ -122,13 +122,17 @@ class Resource:
 
 
 class Suppression(NamedTuple):
-    """A rule that does not count on a resource until a day; ``where`` is its file and line."""
+    """A rule that does not count on a resource until a day; ``where`` is its file and line.
+
+    ``stack`` is the one that it holds for; it is empty where it holds for all.
+    """
 
     rule: str
     resource: str
     reason: str
     expires: date
     where: str
+    stack: str = ""
 
 
 @dataclass(frozen=True)

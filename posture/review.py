@@ -72,7 +72,8 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
     old, new = Access(then), Access(now)
     difference = compare(application, (before_name, old), (posture.name, new))
     secrets = stack.secrets()
-    suppressed = _suppressed(resources, application, pack)
+    own = pack.of_stack(stack.name, stack.settings.edition, str(stack.layout.state))
+    suppressed = _suppressed(resources, application, own)
     return Review(
         stack=stack.name,
         against=base.revision if base else DEPLOYED,

@@ -11,10 +11,12 @@ import click
 from posture.commands.output import show
 from posture.commands.resources import Judged, of_files, of_stacks, open_pack
 from posture.errors import InputError
+from posture.model.settings import stacks as stacks_of
 from posture.report.findings_json import findings_json
 from posture.report.findings_junit import findings_junit
 from posture.report.findings_sarif import findings_sarif
 from posture.report.findings_text import findings_text
+from posture.stack import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +58,7 @@ def policy(  # noqa: PLR0913, PLR0917 - one parameter an option of the command
     """
     if files and stacks:
         raise InputError("name files or stacks, not both")
-    pack = open_pack(config, suppressions)
+    pack = open_pack(config, suppressions, None if files else stacks_of(find_project()))
     judged: Judged = of_files(files, application, pack) if files else of_stacks(stacks, pack)
     show(_FORMATS[form](judged.placed, judged.resources))
     if any(each.finding.refuses for each in judged.placed):

@@ -67,7 +67,7 @@ def preview(stacks: tuple[str, ...], base: str | None, out: Path | None, fail_on
             raise InputError(f"no stack '{name}'; {nearest(name, known)}")
     if out and not out.absolute().parent.is_dir():
         raise InputError(f"can't write {out}: there is no such folder; make it first")
-    pack = open_pack(None, None)
+    pack = open_pack(None, None, known)
     with _checked_out(project, base) as compared:
         reviews = [_review(name, pack, compared, project) for name in stacks or known]
     text = review_markdown(reviews)

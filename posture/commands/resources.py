@@ -27,7 +27,7 @@ from posture.report.findings import Placed
 from posture.stack import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from policies.rule import Place
     from policies.view import Resource
@@ -46,8 +46,10 @@ class Judged(NamedTuple):
     resources: int
 
 
-def open_pack(config: Path | None, suppressions: Path | None) -> Pack:
+def open_pack(config: Path | None, suppressions: Path | None, stacks: Collection[str] | None = None) -> Pack:
     """The rules as these files set them up; by default the project's, else those that come with the rules.
+
+    ``stacks`` are the names that suppressions may give, by default any.
 
     Raises:
         InputError: What is wrong in them.
@@ -59,16 +61,17 @@ def open_pack(config: Path | None, suppressions: Path | None) -> Pack:
     folder = own if own.is_dir() else Path(policies.__path__[0])
     return Pack(
         load_config(config or folder / "config.json"),
-        load_suppressions(suppressions or folder / "suppressions.yaml"),
+        load_suppressions(suppressions or folder / "suppressions.yaml", stacks),
     )
 
 
 def of_files(files: Sequence[Path], application: str | None, pack: Pack) -> Judged:
-    """Judge files: each posture by itself, all other resources together.
+    """Judge files, which are of no stack: each posture by itself, all other resources together.
 
     Raises:
         InputError: A file is none of those that can be judged, or what is wrong in it.
     """
+    pack = pack.suppressing_in("")
     placed: list[Placed] = []
     located: list[Located] = []
     count = 0
@@ -96,24 +99,25 @@ def of_files(files: Sequence[Path], application: str | None, pack: Pack) -> Judg
 def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
     """Judge stacks, by default all of the project; what several have in common is said once.
 
+    What is suppressed in some of them alone is said of these and of the others.
+
     Raises:
         InputError: What is wrong in their files.
     """
     project = find_project()
     placed: dict[tuple[object, ...], Placed] = {}
-    seen: set[str] = set()
+    seen: dict[str, set[str]] = {}
     count = 0
     for name in names or stacks_of(project):
         settings = read_settings(project, name)
         application, posture = settings.load(project)
         resources = tuple(stack_resources(settings, application, posture, name))
         places = origins(project, application, settings.posture)
-        for finding in judge(
-            Stack(resources, application), pack.of_stack(settings.edition, str(state_folder(project, name)))
-        ):
+        own = pack.of_stack(name, settings.edition, str(state_folder(project, name)))
+        for finding in judge(Stack(resources, application), own):
             each = _place(finding, places, f"stacks/{settings.posture}.yaml")
-            placed.setdefault((finding.rule.id, str(finding), each.file, each.line), each)
-        seen |= {resource.name for resource in resources}
+            placed.setdefault((finding.rule.id, str(finding), finding.suppression, each.file, each.line), each)
+        seen[name] = {resource.name for resource in resources}
         count += len(resources)
     if not names:
         placed |= {(each.finding.words,): each for each in _of_nobody(seen, pack)}
@@ -175,12 +179,14 @@ def _rule_names(entry: Entry, place: Place) -> Iterator[str]:
         yield source
 
 
-def _of_nobody(resources: set[str], pack: Pack) -> Iterator[Placed]:
-    """Suppressions of resources that no stack has."""
+def _of_nobody(resources: Mapping[str, set[str]], pack: Pack) -> Iterator[Placed]:
+    """Suppressions of resources that the stack they hold for doesn't have, or none; resources are by stack."""
     rule = RULES["CP901"]
     for each in pack.suppressions.all:
-        if each.resource not in resources | {STACK}:
-            words = f"has a suppression of {each.rule} for {each.resource}, which no stack has"
+        names = (each.stack,) if each.stack else resources
+        if each.resource != STACK and not any(each.resource in resources.get(name, ()) for name in names):
+            nobody = f"stack {each.stack} doesn't have" if each.stack else "no stack has"
+            words = f"has a suppression of {each.rule} for {each.resource}, which {nobody}"
             file, _, line = each.where.rpartition(":")
             yield Placed(
                 Finding(rule, pack.config.level(rule), STACK, words, (), None, None), f"policies/{file}", int(line)

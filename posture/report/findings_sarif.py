@@ -55,6 +55,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _result(placed: Placed, index: int) -> dict[str, Any]:
     finding, suppression = placed.finding, placed.finding.suppression
+    # What is suppressed in one stack may be open in another, and a code host would take the two for one.
+    alone = f" {suppression.stack}" if suppression and suppression.stack else ""
     result: dict[str, Any] = {
         "ruleId": finding.rule.id,
         "ruleIndex": index,
@@ -71,7 +73,7 @@ def _result(placed: Placed, index: int) -> dict[str, Any]:
         ],
         "partialFingerprints": {
             "finding/v1": hashlib.sha256(
-                f"{finding.rule.id} {placed.file} {finding}".encode(errors="surrogateescape")
+                f"{finding.rule.id} {placed.file} {finding}{alone}".encode(errors="surrogateescape")
             ).hexdigest()
         },
     }

@@ -32,7 +32,8 @@ def findings_text(placed: Iterable[Placed], judged: int) -> Text:
         )
         if finding.suppression:
             until = f"until {finding.suppression.expires}: {finding.suppression.reason}"
-            lines.append(Text(f"    {until} ({finding.suppression.where})", "dim"))
+            alone = f", in {finding.suppression.stack} alone" if finding.suppression.stack else ""
+            lines.append(Text(f"    {until} ({finding.suppression.where}{alone})", "dim"))
         else:
             lines.append(Text(f"    {finding.rule.mend}", "dim"))
     refused = sum(each.finding.refuses for each in placed)

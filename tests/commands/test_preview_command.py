@@ -11,7 +11,7 @@ import pytest
 
 from posture.commands.preview import _checked_out
 from posture.errors import InputError
-from tests.conftest import Project
+from tests.conftest import ROOT, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
 NOTHING = "Nothing changes on dev in who may call whom, and under what limits and protections."
+SUPPRESSIONS = """\
+suppressions:
+  - rule: CP203
+    resource: service-intentions/ratings
+    reason: until it is moved
+    expires: 9999-12-31
+    stack: other
+"""
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +115,37 @@ def test_a_secret_of_the_stack_is_not_in_the_words_of_its_failure(repository: Pr
         shutil.rmtree(state)
     assert "the-secret" not in answer.stdout + answer.stderr
     assert "no posture '[removed]'" in answer.stderr
+
+
+def test_a_suppression_for_one_stack_is_shown_there_and_holds_nowhere_else(repository: Project) -> None:
+    """Nothing changes; other and third have a prefix that is refused, which is suppressed in other."""
+    folder = repository.folder
+    shutil.copytree(ROOT / "policies", folder / "policies", ignore=shutil.ignore_patterns("*.pyc"))
+    (folder / "policies" / "suppressions.yaml").write_text(SUPPRESSIONS)
+    shipped = (folder / "stacks" / "layered-allow.yaml").read_text()
+    made = [folder / "stacks" / "careless.yaml", folder / "Pulumi.other.yaml", folder / "Pulumi.third.yaml"]
+    made[0].write_text(shipped.replace("pathPrefix: /ratings/", "pathPrefix: /ratings"))
+    for number, file in enumerate(made[1:], 39):
+        file.write_text(f'config:\n  consul-posture:posture: careless\n  consul-posture:localNetwork: "127.{number}"\n')
+    for arguments in (("add", "--all"), ("commit", "--quiet", "-m", "other"), ("tag", "other")):
+        subprocess.run([*GIT, *arguments], cwd=folder, check=True)
+    try:
+        answer = repository.posture("preview", "--base", "other", "--fail-on", "policy", check=1)
+    finally:
+        for file in made:
+            file.unlink()
+        shutil.rmtree(folder / "policies")
+    found = "CP203 | service-intentions/ratings prefix /ratings also matches /ratingsX |"
+    changed, _, quiet = answer.stdout.partition(NOTHING.replace("dev", "dev, other") + "\n\n")
+    assert "opens nothing, ❌ 1 refused by policy" in changed
+    assert f"| ❌ {found}" in changed.partition("### third")[2]
+    assert "suppressed" not in changed
+    assert "CP901" not in answer.stdout
+    assert quiet == (
+        "| suppressed | finds | because | until | on |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        f"| {found} until it is moved | 9999-12-31 | other |\n\n"
+    )
 
 
 def test_a_stack_that_cannot_be_previewed_is_named_and_the_others_still_are(repository: Project) -> None:

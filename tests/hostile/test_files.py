@@ -34,7 +34,9 @@ KUBECONFIG: dict[str, Any] = {
     "contexts": [{"name": "kind-consul-posture", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
 }
 SUPPRESSIONS: dict[str, Any] = {
-    "suppressions": [{"rule": "CP203", "resource": "mesh/mesh", "reason": "later", "expires": "2099-01-01"}]
+    "suppressions": [
+        {"rule": "CP203", "resource": "mesh/mesh", "reason": "later", "expires": "2099-01-01", "stack": "dev"}
+    ]
 }
 PACK: dict[str, Any] = {"CP302": {"enforcementLevel": "advisory"}, "CP303": {"days": 5}, "CP104": "mandatory"}
 SETTINGS: dict[str, Any] = {

@@ -71,13 +71,20 @@ def test_a_bad_configuration_gets_one_line(tmp_path: Path, text: str, words: str
         (suppression(rule="CP001"), "CP001 can't be suppressed; mend what it finds"),
         (suppression(rule="CP901"), "CP901 can't be suppressed"),
         (suppression() + suppression()[len("suppressions:\n") :], "is suppressed twice; remove one"),
+        (suppression() + suppression(stack="dev")[len("suppressions:\n") :], "is suppressed twice; remove one"),
+        (suppression(stack="dev") + suppression()[len("suppressions:\n") :], "is suppressed twice; remove one"),
+        (suppression(stack="dev") + suppression(stack="dev")[len("suppressions:\n") :], "is suppressed twice"),
+        (suppression(stack=""), "suppressions.yaml:6: 'stack' must be text, not empty"),
+        (suppression(stack="[dev]"), "suppressions.yaml:6: 'stack' must be text, not a list"),
+        (suppression(stack="prod"), "suppressions.yaml:6: no stack 'prod'; known: dev, test"),
+        (suppression(stack="dve"), "suppressions.yaml:6: no stack 'dve'; did you mean 'dev'?"),
         (suppression(until="2027-01-01"), "unknown key 'until'"),
     ],
 )
 def test_a_bad_suppression_gets_one_line(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "suppressions.yaml").write_text(text)
     with pytest.raises(InputError) as caught:
-        load_suppressions(tmp_path / "suppressions.yaml")
+        load_suppressions(tmp_path / "suppressions.yaml", ["dev", "test"])
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -129,6 +136,14 @@ def test_an_unused_suppression_is_an_error(tmp_path: Path) -> None:
     assert code == 1
     assert "mandatory CP901 service-intentions/details has a suppression of CP203" in output
     assert "CP203 service-intentions/details prefix" not in output
+
+
+def test_files_are_of_no_stack(tmp_path: Path) -> None:
+    """What is suppressed in one stack alone isn't in them, and isn't missed there either."""
+    text = suppression(stack="dev")
+    code, output = judged(tmp_path, BAD_PREFIX, config=one_rule("CP203"), suppressions=text)
+    assert (code, "mandatory CP203" in output, "CP901" in output) == (1, True, False)
+    assert judged(tmp_path, READER, config=one_rule("CP203"), suppressions=text)[0] == 0
 
 
 def test_options_change_what_a_rule_refuses(tmp_path: Path) -> None:

@@ -153,6 +153,25 @@ def test_the_engine_s_configuration_disables_no_rule_that_always_holds(
     assert "[advisory] [severity: high]  CP901" in text
 
 
+def test_a_suppression_for_one_stack_holds_and_is_judged_there_alone_under_the_engine(
+    previews: Previews, pack: Path
+) -> None:
+    bad, good = (
+        resources(("service-defaults", "details", {"MutualTLSMode": mode})) for mode in ("permissive", "strict")
+    )
+    item = {"rule": "CP101", "resource": "service-defaults/details", "reason": "moving in", "expires": "9999-12-31"}
+
+    def said(program: dict[str, tuple[str, Any]], stack: str, check: int) -> set[str]:
+        (pack / "suppressions.yaml").write_text(json.dumps({"suppressions": [{**item, "stack": stack}]}))
+        text = previews.run(program, "--policy-pack", str(pack), check=check)
+        return {rule for rule in ("CP101", "CP901") if f"  {rule}  " in text}
+
+    assert said(bad, "dev", 0) == set()
+    assert said(bad, "prod", 1) == {"CP101"}
+    assert said(good, "dev", 1) == {"CP901"}
+    assert said(good, "prod", 0) == set()
+
+
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
