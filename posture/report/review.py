@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from policies.rule import Level
-from posture.report.edit_words import Said, of_a_limit, said
+from posture.model.edit_words import Said, of_a_limit, said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What Consul holds beside what a posture compiles to, and what each difference opens.
+"""What Consul holds beside what a posture compiles to, and what each difference opens or leaves unprotected.
 
 Consul doesn't record who wrote an entry, so nothing here claims to know. What an entry opens can be known: the access
 model is asked with and without it. A finding has the entry's name, `KIND/NAME`.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from posture.errors import InputError
 from posture.model.access import Access, Request
 from posture.model.difference import difference
+from posture.model.edit_words import said
 from posture.model.entries import Entry, Kind
 from posture.model.held import bare
 from posture.model.matrix import Sample, matrix, rule_samples, samples
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from posture.model.application import Application
-    from posture.model.difference import Edit
+    from posture.model.difference import Difference, Edit
     from posture.model.held import Held
 
 __all__ = ["drift_findings", "posture_of"]
@@ -70,7 +71,7 @@ class _Effects:
         self._ours = tuple(ours)
 
     def of(self, own: Entry | None, other: Entry | None) -> Iterator[str]:
-        """What is edited, what opens and what closes, in words."""
+        """What is edited, which protection is lost, what opens and what closes, in words."""
         rest = [entry for entry in self._ours if entry != own]
         before, after = Access(self._ours), Access([*rest, *([other] if other else [])])
         wanted = list(dict.fromkeys([*samples(self._application), *self._samples(before), *self._samples(after)]))
@@ -83,6 +84,9 @@ class _Effects:
         found = difference(old, new)
         if own and other:
             yield _edits(found.edits)
+        lost = _lost(found)
+        if lost:
+            yield f"loosens protection: {_some(lost, _MOST_EDITS)}"
         if other and any(source.get("Peer") or source.get("SamenessGroup") for source in other.body.get("Sources", ())):
             yield "what it opens to peers is not looked at"
         opened = [*((change.cell.source, Sample(*change.cell[1:4])) for change in found.opened), *strangers]
@@ -121,6 +125,12 @@ def _calls(calls: Sequence[tuple[str, Sample]]) -> str:
         requests.setdefault((source, destination), []).append(f"{method} {path}")
     words = [f"{source} → {to} ({_some(each, _MOST_REQUESTS)})" for (source, to), each in requests.items()]
     return _some(words, _MOST_CALLS)
+
+
+def _lost(found: Difference) -> list[str]:
+    """Limits, floors of TLS and normalisation that are less or gone: no answer to a plain request shows these."""
+    edits = [each.words for each in map(said, found.edits) if each and each.loosens]
+    return [*(each.words for each in found.limits if each.loosens), *edits]
 
 
 def _edits(edits: Sequence[Edit]) -> str:

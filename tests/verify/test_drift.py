@@ -10,7 +10,7 @@ import pytest
 
 from posture.model.application import Application, load_application
 from posture.model.entries import Entry, compile_entries
-from posture.model.held import Held, held_entries
+from posture.model.held import Held, bare, held_entries
 from posture.model.posture import load_posture
 from posture.verify.drift import drift_findings, posture_of
 from posture.verify.findings import Finding, Outcome
@@ -118,7 +118,26 @@ def test_switched_off_normalisation_is_named_though_it_changes_no_plain_answer(b
     found = only(bookinfo, raw)
     assert found.name == "mesh/mesh"
     assert "MergeSlashes is unset, was true" in found.observed
+    assert "loosens protection: no longer: slashes that follow each other are merged" in found.observed
     assert "changes none of the" in found.observed
+
+
+def test_a_missing_mesh_entry_is_named_with_what_it_protected(bookinfo: Application, raw: Raw) -> None:
+    raw.remove(of(raw, "mesh", None))  # type: ignore[arg-type]  # it has no name
+    assert "nothing normalises paths or sets a floor for TLS any more" in only(bookinfo, raw).observed
+
+
+def test_a_lost_limit_is_named(bookinfo: Application) -> None:
+    ours = compiled(bookinfo, "rate-limited")
+    without = [
+        Entry(each.kind, each.name, {key: value for key, value in each.body.items() if key != "EnvoyExtensions"})
+        if (each.kind, each.name) == ("service-defaults", "productpage")
+        else each
+        for each in ours
+    ]
+    [found] = drift_findings(bookinfo, "rate-limited", ours, Held(tuple(map(bare, without)), ()))
+    assert "loosens protection: productpage: " in found.observed
+    assert "productpage: unlimited per caller, was 20/s per caller, burst 40" in found.observed
 
 
 def test_a_kind_that_no_posture_has_is_listed_as_not_understood(bookinfo: Application, raw: Raw) -> None:

@@ -88,6 +88,11 @@ def _mutual_tls(edit: Edit) -> Said:
     return Said(f"{who} has mutual TLS {edit.after or 'as usual'}", loosens=False)
 
 
+def _permitting(edit: Edit) -> Said:
+    words = "services may be set to take plaintext" if edit.after else "no service may be set to take plaintext"
+    return Said(words, loosens=bool(edit.after))
+
+
 def _floor(edit: Edit) -> Said:
     where = "incoming" if "Incoming" in edit.field else "outgoing" if "Outgoing" in edit.field else "the gateway's"
     then, now = (_TLS.get(each, "whatever Envoy takes") for each in (edit.before, edit.after))
@@ -124,6 +129,7 @@ def _name(edit: Edit) -> str:
 
 _SAYING: Mapping[str, Callable[[Edit], Said | None]] = {
     "MutualTLSMode": _mutual_tls,
+    "AllowEnablingPermissiveMutualTLS": _permitting,
     "TLSMinVersion": _floor,
     "MinVersion": _floor,
     "Listeners": _listeners,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from posture.model.difference import Edit
-from posture.report.edit_words import of_a_limit, said
+from posture.model.edit_words import of_a_limit, said
 
 ENTRY = "service-defaults/details"
 LIMITER = {"Name": "builtin/lua", "Arguments": {"Script": {"service": "details", "workers": 1, "limits": ()}}}
