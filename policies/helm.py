@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from policies.rule import Place
     from policies.view import Release
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "if_readable",
     "is_consul",
     "loads_more",
+    "named",
     "server_config",
     "tls_config",
     "version_of",
@@ -38,6 +40,19 @@ def version_of(release: Release) -> str:
     """The chart's version, which the name of an archive says whatever else is asked for; empty where it is open."""
     found = _CONSUL.fullmatch(release.chart)
     return (found and found[1]) or release.version
+
+
+def named(release: Release, name: str) -> Iterator[tuple[Place, Any]]:
+    """All values of a name, wherever they are, each with its place in the release's inputs."""
+
+    def within(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:  # noqa: ANN401 - any YAML
+        each = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, inner in each:
+            if key == name:
+                yield (*place, key), inner
+            yield from within(inner, (*place, key))
+
+    return within(release.values, ("values",))
 
 
 def server_config(release: Release) -> dict[str, Any]:

@@ -3,14 +3,32 @@
 from collections.abc import Iterator
 
 from policies.examples import DEPLOYMENT
-from policies.rule import Level, Problem, Rule, about
-from policies.view import Workload
+from policies.helm import is_consul, named
+from policies.rule import Level, Options, Problem, Rule
+from policies.view import Release, Resource, Workload
 
 
-def judge(workload: Workload) -> Iterator[Problem]:
+def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
+    view = resource.view
+    if isinstance(view, Workload):
+        yield from _of_pods(view)
+    elif isinstance(view, Release) and is_consul(view):
+        yield from _of_release(view)
+
+
+def _of_pods(workload: Workload) -> Iterator[Problem]:
     for container in workload.containers:
         if container.security.get("readOnlyRootFilesystem") is not True:
             yield Problem(f"container {container.name} can write to its root file system", container.place)
+
+
+def _of_release(release: Release) -> Iterator[Problem]:
+    """The chart's own containers can't, unless the values say otherwise."""
+    for place, value in named(release, "readOnlyRootFilesystem"):
+        if value is False:
+            yield Problem(
+                f"has containers that can write to their root file system: {'.'.join(map(str, place))}", place
+            )
 
 
 RULE = Rule(
@@ -19,7 +37,7 @@ RULE = Rule(
     level=Level.MANDATORY,
     why="An attacker who can write there can leave something to run.",
     mend="Set readOnlyRootFilesystem to true, and mount an emptyDir where the program must write.",
-    judge=about(Workload, judge),
+    judge=judge,
 )
 
 ALLOWED = DEPLOYMENT

@@ -3,15 +3,33 @@
 from collections.abc import Iterator
 
 from policies.examples import DEPLOYMENT
-from policies.rule import Level, Problem, Rule, about
-from policies.view import Workload
+from policies.helm import is_consul, named
+from policies.rule import Level, Options, Problem, Rule
+from policies.view import Release, Resource, Workload
 
 
-def judge(workload: Workload) -> Iterator[Problem]:
+def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
+    view = resource.view
+    if isinstance(view, Workload):
+        yield from _of_pods(view)
+    elif isinstance(view, Release) and is_consul(view):
+        yield from _of_release(view)
+
+
+def _of_pods(workload: Workload) -> Iterator[Problem]:
     for container in workload.containers:
         missing = [name for name in ("cpu", "memory") if not container.limits.get(name)]
         if missing:
             yield Problem(f"container {container.name} has no limit of {' and '.join(missing)}", container.place)
+
+
+def _of_release(release: Release) -> Iterator[Problem]:
+    """The chart's own containers have limits; a value of null takes them away (Helm merges values so)."""
+    for place, resources in named(release, "resources"):
+        limits = resources.get("limits", {}) if isinstance(resources, dict) else resources
+        each = [limits.get(name, "") for name in ("cpu", "memory")] if isinstance(limits, dict) else [limits]
+        if any(limit is None for limit in each):
+            yield Problem(f"has containers without limits: {'.'.join(map(str, place))}", place)
 
 
 RULE = Rule(
@@ -20,7 +38,7 @@ RULE = Rule(
     level=Level.MANDATORY,
     why="One container can otherwise take a node from all others, sidecars included.",
     mend="Set resources.limits.cpu and resources.limits.memory.",
-    judge=about(Workload, judge),
+    judge=judge,
 )
 
 ALLOWED = DEPLOYMENT

@@ -71,3 +71,28 @@ def test_what_changes_more_than_limits_is_shown_as_it_is(field: str, before: Any
 )
 def test_an_extension_that_goes_loosens(edit: Edit) -> None:
     assert said(edit) == ("details loses builtin/ext-authz", True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "field", "before", "after", "words", "loosens"),
+    [
+        (ENTRY, "MutualTLSMode", None, "permissive", "details takes plaintext from anyone, past all rules", True),
+        (ENTRY, "MutualTLSMode", "permissive", None, "details has mutual TLS as usual", False),
+        ("proxy-defaults/global", "MutualTLSMode", "strict", "permissive", "every service takes plaintext", True),
+        ("mesh/mesh", "AllowEnablingPermissiveMutualTLS", None, True, "services may be set to take plaintext", True),
+        ("mesh/mesh", "AllowEnablingPermissiveMutualTLS", True, None, "no service may be set to take plaintext", False),
+        ("mesh/mesh", "TLS.Incoming.TLSMinVersion", "TLSv1_3", "TLSv1_2", "incoming connections need TLS 1.2", True),
+        ("mesh/mesh", "TLS.Outgoing.TLSMinVersion", "TLSv1_2", "TLSv1_3", "outgoing connections need TLS 1.3", False),
+        ("mesh/mesh", "TLS.Incoming.TLSMinVersion", "TLSv1_2", None, "incoming connections need whatever", True),
+        ("mesh/mesh", "HTTP.Incoming.RequestNormalization.MergeSlashes", True, None, "no longer: slashes", True),
+        ("mesh/mesh", "HTTP.Incoming.RequestNormalization.MergeSlashes", None, True, "slashes that follow", False),
+        ("mesh/mesh", "", {"TLS": {}}, None, "nothing normalises paths or sets a floor for TLS any more", True),
+    ],
+)
+def test_what_protects_is_said_in_words(  # noqa: PLR0913 - an edit, and what is said of it
+    entry: str, field: str, before: Any, after: Any, words: str, *, loosens: bool
+) -> None:
+    found = said(Edit(entry, field, before, after))
+    assert found
+    assert found.words.startswith(words)
+    assert found.loosens is loosens
