@@ -26,7 +26,7 @@ def _of_pods(workload: Workload) -> Iterator[Problem]:
 def _of_release(release: Release) -> Iterator[Problem]:
     """The chart's own pods have users who aren't root, unless the values say otherwise."""
     for place, user in named(release, "runAsUser"):
-        if user == 0:
+        if user == 0 and user is not False:
             yield Problem(f"has pods that run as root: {'.'.join(map(str, place))}", place)
 
 

@@ -23,12 +23,13 @@ def _of_pods(workload: Workload) -> Iterator[Problem]:
 
 
 def _of_release(release: Release) -> Iterator[Problem]:
-    """The chart's own containers can't, unless the values say otherwise."""
-    for place, value in named(release, "readOnlyRootFilesystem"):
-        if value is False:
-            yield Problem(
-                f"has containers that can write to their root file system: {'.'.join(map(str, place))}", place
-            )
+    """A context in the values takes the place of the chart's own, whose root file system is read-only."""
+    for place, contexts in named(release, "containerSecurityContext"):
+        for name, context in contexts.items() if isinstance(contexts, dict) else ():
+            if context and not (isinstance(context, dict) and context.get("readOnlyRootFilesystem") is True):
+                where = (*place, name)
+                words = f"has a container that can write to its root file system: {'.'.join(map(str, where))}"
+                yield Problem(words, where)
 
 
 RULE = Rule(

@@ -24,11 +24,14 @@ def _of_pods(workload: Workload) -> Iterator[Problem]:
 
 
 def _of_release(release: Release) -> Iterator[Problem]:
-    """The chart's own containers have limits; a value of null takes them away (Helm merges values so)."""
+    """The chart's own containers have limits, which Helm merges with the values: what isn't named stays.
+
+    But for sidecars, whose limits each service sets.
+    """
     for place, resources in named(release, "resources"):
-        limits = resources.get("limits", {}) if isinstance(resources, dict) else resources
-        each = [limits.get(name, "") for name in ("cpu", "memory")] if isinstance(limits, dict) else [limits]
-        if any(limit is None for limit in each):
+        limits = resources.get("limits", {}) if isinstance(resources, dict) else None
+        kept = isinstance(limits, dict) and all(limits.get(name, True) for name in ("cpu", "memory"))
+        if not kept and "sidecarProxy" not in place:
             yield Problem(f"has containers without limits: {'.'.join(map(str, place))}", place)
 
 

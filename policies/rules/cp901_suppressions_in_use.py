@@ -13,7 +13,7 @@ def judge(stack: Stack, _options: Options) -> Iterator[Problem]:
     today = datetime.now(UTC).date()
     for each in stack.suppressions:
         resource = by_name.get(each.resource)
-        if resource is None and each.resource != "stack":
+        if resource is None and each.resource != "stack" and not each.stack:
             continue  # of another stack; `posture policy` looks at all of them
         what = f"suppression of {each.rule} ({each.where})"
         if each.expires < today:

@@ -25,14 +25,13 @@ from posture.program.engine import EngineError
 from posture.report.review import Failure, Review
 from posture.report.review_markdown import review_markdown
 from posture.review import Base, review
-from posture.stack import find_project
+from posture.stack import Stack, find_project
 from posture.verify.bundle import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from policies.judging import Pack
-    from posture.stack import Stack
 
 __all__ = ["preview"]
 
@@ -100,8 +99,8 @@ def _review(name: str, pack: Pack, base: Base | None, project: Path) -> Review |
 def _secrets(stack: Stack) -> list[str]:
     try:
         return stack.secrets()
-    except InputError:  # they are damaged, so that nobody could have told them
-        return []
+    except InputError:  # the tokens are damaged, so that nobody could have told them
+        return Stack.secrets(stack)
 
 
 def _fails(reviews: Sequence[Review], reasons: tuple[str, ...]) -> bool:

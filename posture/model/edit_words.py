@@ -37,7 +37,7 @@ def said(edit: Edit) -> Said | None:
     if edit.field.startswith(_EXTENSIONS):
         return _extensions(edit)
     say = _SAYING.get(edit.field.rpartition(".")[2])
-    return say(edit) if say else None
+    return say(edit) if say else _block(edit)
 
 
 def of_a_limit(edit: Edit) -> bool:
@@ -63,6 +63,21 @@ def _whole(edit: Edit) -> Said | None:
     if edit.entry.startswith("mesh/") and not edit.after:
         return Said("nothing normalises paths or sets a floor for TLS any more", loosens=True)
     return None
+
+
+def _block(edit: Edit) -> Said | None:
+    """A map that comes or goes with all that is in it: what that loosens, else what it means."""
+    then, now = ({} if each is None else each for each in (edit.before, edit.after))
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return None
+    fields = (
+        edit._replace(field=f"{edit.field}.{key}", before=then.get(key), after=now.get(key)) for key in then | now
+    )
+    found = sorted(filter(None, map(said, fields)), key=lambda each: not each.loosens)
+    if not found:
+        return None
+    worst = [each.words for each in found if each.loosens == found[0].loosens]
+    return Said("; ".join(worst), found[0].loosens)
 
 
 def _extensions(edit: Edit) -> Said | None:
@@ -104,16 +119,18 @@ def _floor(edit: Edit) -> Said:
 
 def _paths(edit: Edit) -> Said:
     wanted, words = _PATHS[edit.field.rpartition(".")[2]]
-    holds = edit.after == wanted
+    holds = (edit.after or False) == wanted
     return Said(words if holds else f"no longer: {words}", loosens=not holds)
 
 
 def _listeners(edit: Edit) -> Said | None:
-    """What the gateway's listeners take that they didn't: other hostnames, older TLS."""
+    """What the gateway's listeners take that they didn't: other hostnames, older TLS, on ports of their own."""
     then, now = ({each.get("Name", ""): each for each in listeners or ()} for listeners in (edit.before, edit.after))
     pairs = [(then[name], listener) for name, listener in now.items() if name in then]
     hosts = [(old.get("Hostname") or "*", new.get("Hostname") or "*") for old, new in pairs]
-    said = [f"takes the hostname {new}; it was {old}" for old, new in hosts if not fnmatchcase(new, old)]
+    added = [listener for name, listener in now.items() if name not in then]
+    said = [f"listens at {each.get('Port')} as well{'' if each.get('TLS') else ', without TLS'}" for each in added]
+    said += [f"takes the hostname {new}; it was {old}" for old, new in hosts if not fnmatchcase(new, old)]
     floors = [[(each.get("TLS") or {}).get("MinVersion") for each in pair] for pair in pairs]
     said += [
         f"needs {_TLS.get(new or '', 'whatever Envoy takes')}; it was {_TLS[old]}"

@@ -15,6 +15,7 @@ from posture.model.manifests.custom_resources import read_custom_resource
 if TYPE_CHECKING:
     from posture.cluster.connection import Connection
     from posture.model.entries import Entry
+    from posture.model.manifests.placement import Manifest
 
 __all__ = ["check_before", "keep_if_foreign"]
 
@@ -32,10 +33,17 @@ def check_before(connection: Connection, plan: Plan) -> tuple[Entry, ...]:
             raise
         pulumi.log.warn(f"previewed without a look into the cluster: {error}")
         return ()
-    return tuple(
-        gateway_api.read_gateway_object(each) if each["kind"] in gateway_api.KINDS else read_custom_resource(each)
-        for each in there
-    )
+    return tuple(entry for each in there if (entry := _entry(each)))
+
+
+def _entry(found: Manifest) -> Entry | None:
+    """What an object makes; None for a gateway or a route that none of ours looks like, by another's hand."""
+    if found["kind"] not in gateway_api.KINDS:
+        return read_custom_resource(found)
+    try:
+        return gateway_api.read_gateway_object(found)
+    except (AttributeError, KeyError, TypeError):
+        return None
 
 
 def keep_if_foreign(connection: Connection, stack: str) -> pulumi.ResourceHookBinding:

@@ -86,6 +86,16 @@ def test_an_extension_that_goes_loosens(edit: Edit) -> None:
         ("mesh/mesh", "TLS.Incoming.TLSMinVersion", "TLSv1_2", None, "incoming connections need whatever", True),
         ("mesh/mesh", "HTTP.Incoming.RequestNormalization.MergeSlashes", True, None, "no longer: slashes", True),
         ("mesh/mesh", "HTTP.Incoming.RequestNormalization.MergeSlashes", None, True, "slashes that follow", False),
+        ("mesh/mesh", "TLS", {"Incoming": {"TLSMinVersion": "TLSv1_2"}}, None, "incoming connections need what", True),
+        ("mesh/mesh", "TLS.Incoming", None, {"TLSMinVersion": "TLSv1_3"}, "incoming connections need TLS 1.3", False),
+        (
+            "api-gateway/gateway",
+            "Listeners",
+            [],
+            [{"Name": "b", "Port": 80}],
+            "gateway listens at 80 as well, with",
+            True,
+        ),
         ("mesh/mesh", "", {"TLS": {}}, None, "nothing normalises paths or sets a floor for TLS any more", True),
     ],
 )

@@ -127,6 +127,11 @@ def test_a_missing_mesh_entry_is_named_with_what_it_protected(bookinfo: Applicat
     assert "nothing normalises paths or sets a floor for TLS any more" in only(bookinfo, raw).observed
 
 
+def test_a_missing_floor_is_named_though_its_block_is_gone_with_it(bookinfo: Application, raw: Raw) -> None:
+    of(raw, "mesh", None)["TLS"].pop("Incoming")  # type: ignore[arg-type]  # it has no name
+    assert "loosens protection: incoming connections need whatever Envoy takes" in only(bookinfo, raw).observed
+
+
 def test_a_lost_limit_is_named(bookinfo: Application) -> None:
     ours = compiled(bookinfo, "rate-limited")
     without = [
