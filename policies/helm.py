@@ -43,7 +43,7 @@ def version_of(release: Release) -> str:
 
 
 def named(release: Release, name: str) -> Iterator[tuple[Place, Any]]:
-    """All values of a name, wherever they are, each with its place in the release's inputs."""
+    """All values of a name in Consul's chart, wherever they are, each with its place in the release's inputs."""
 
     def within(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:  # noqa: ANN401 - any YAML
         each = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -52,7 +52,7 @@ def named(release: Release, name: str) -> Iterator[tuple[Place, Any]]:
                 yield (*place, key), inner
             yield from within(inner, (*place, key))
 
-    return within(release.values, ("values",))
+    return within(release.values if is_consul(release) else {}, ("values",))
 
 
 def server_config(release: Release) -> dict[str, Any]:

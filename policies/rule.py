@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from policies.view import Resource, Stack, View
 
-__all__ = ["STACK", "Judge", "JudgeStack", "Level", "Options", "Place", "Problem", "Rule", "about"]
+__all__ = ["STACK", "Judge", "JudgeStack", "Level", "Options", "Place", "Problem", "Rule", "about", "either"]
 
 STACK = "stack"
 """The resource that a problem names when it is nobody's in particular."""
@@ -75,5 +76,14 @@ def about(view: type[ViewT], judge: Callable[[ViewT], Iterable[Problem]]) -> Jud
 
     def judge_resource(resource: Resource, _options: Options) -> Iterable[Problem]:
         return judge(resource.view) if isinstance(resource.view, view) else ()
+
+    return judge_resource
+
+
+def either(*judges: Judge) -> Judge:
+    """A judge that has to say what any of these has."""
+
+    def judge_resource(resource: Resource, options: Options) -> Iterable[Problem]:
+        return chain.from_iterable(judge(resource, options) for judge in judges)
 
     return judge_resource

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 ROOT = Path(__file__).parents[1]
+GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+"""Commits whatever the machine's own configuration is."""
 T = TypeVar("T")
 
 

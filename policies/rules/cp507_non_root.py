@@ -3,27 +3,19 @@
 from collections.abc import Iterator
 
 from policies.examples import DEPLOYMENT
-from policies.helm import is_consul, named
-from policies.rule import Level, Options, Problem, Rule
-from policies.view import Release, Resource, Workload
+from policies.helm import named
+from policies.rule import Level, Problem, Rule, about, either
+from policies.view import Release, Workload
 
 
-def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
-    view = resource.view
-    if isinstance(view, Workload):
-        yield from _of_pods(view)
-    elif isinstance(view, Release) and is_consul(view):
-        yield from _of_release(view)
-
-
-def _of_pods(workload: Workload) -> Iterator[Problem]:
+def of_pods(workload: Workload) -> Iterator[Problem]:
     for container in workload.containers:
         user = container.security.get("runAsUser")
         if user == 0 or (user is None and container.security.get("runAsNonRoot") is not True):
             yield Problem(f"container {container.name} may run as root", container.place)
 
 
-def _of_release(release: Release) -> Iterator[Problem]:
+def of_release(release: Release) -> Iterator[Problem]:
     """The chart's own pods have users who aren't root, unless the values say otherwise."""
     for place, user in named(release, "runAsUser"):
         if user == 0 and user is not False:
@@ -36,7 +28,7 @@ RULE = Rule(
     level=Level.MANDATORY,
     why="Root in a container is one mistake away from root on the node, where every sidecar's key is.",
     mend="Set runAsNonRoot to true in the pod's or the container's securityContext.",
-    judge=judge,
+    judge=either(about(Workload, of_pods), about(Release, of_release)),
 )
 
 ALLOWED = DEPLOYMENT

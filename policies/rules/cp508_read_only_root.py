@@ -3,26 +3,18 @@
 from collections.abc import Iterator
 
 from policies.examples import DEPLOYMENT
-from policies.helm import is_consul, named
-from policies.rule import Level, Options, Problem, Rule
-from policies.view import Release, Resource, Workload
+from policies.helm import named
+from policies.rule import Level, Problem, Rule, about, either
+from policies.view import Release, Workload
 
 
-def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
-    view = resource.view
-    if isinstance(view, Workload):
-        yield from _of_pods(view)
-    elif isinstance(view, Release) and is_consul(view):
-        yield from _of_release(view)
-
-
-def _of_pods(workload: Workload) -> Iterator[Problem]:
+def of_pods(workload: Workload) -> Iterator[Problem]:
     for container in workload.containers:
         if container.security.get("readOnlyRootFilesystem") is not True:
             yield Problem(f"container {container.name} can write to its root file system", container.place)
 
 
-def _of_release(release: Release) -> Iterator[Problem]:
+def of_release(release: Release) -> Iterator[Problem]:
     """A context in the values takes the place of the chart's own, whose root file system is read-only."""
     for place, contexts in named(release, "containerSecurityContext"):
         for name, context in contexts.items() if isinstance(contexts, dict) else ():
@@ -38,7 +30,7 @@ RULE = Rule(
     level=Level.MANDATORY,
     why="An attacker who can write there can leave something to run.",
     mend="Set readOnlyRootFilesystem to true, and mount an emptyDir where the program must write.",
-    judge=judge,
+    judge=either(about(Workload, of_pods), about(Release, of_release)),
 )
 
 ALLOWED = DEPLOYMENT

@@ -3,27 +3,19 @@
 from collections.abc import Iterator
 
 from policies.examples import DEPLOYMENT
-from policies.helm import is_consul, named
-from policies.rule import Level, Options, Problem, Rule
-from policies.view import Release, Resource, Workload
+from policies.helm import named
+from policies.rule import Level, Problem, Rule, about, either
+from policies.view import Release, Workload
 
 
-def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
-    view = resource.view
-    if isinstance(view, Workload):
-        yield from _of_pods(view)
-    elif isinstance(view, Release) and is_consul(view):
-        yield from _of_release(view)
-
-
-def _of_pods(workload: Workload) -> Iterator[Problem]:
+def of_pods(workload: Workload) -> Iterator[Problem]:
     for container in workload.containers:
         missing = [name for name in ("cpu", "memory") if not container.limits.get(name)]
         if missing:
             yield Problem(f"container {container.name} has no limit of {' and '.join(missing)}", container.place)
 
 
-def _of_release(release: Release) -> Iterator[Problem]:
+def of_release(release: Release) -> Iterator[Problem]:
     """The chart's own containers have limits, which Helm merges with the values: what isn't named stays.
 
     But for sidecars, whose limits each service sets.
@@ -41,7 +33,7 @@ RULE = Rule(
     level=Level.MANDATORY,
     why="One container can otherwise take a node from all others, sidecars included.",
     mend="Set resources.limits.cpu and resources.limits.memory.",
-    judge=judge,
+    judge=either(about(Workload, of_pods), about(Release, of_release)),
 )
 
 ALLOWED = DEPLOYMENT

@@ -22,11 +22,14 @@ _ANY = "?"
 
 def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
     for plain in resource.plain:
-        what, where = _what(resource, plain), ".".join(map(str, plain.place))
-        if what and plain.text is None:
+        what = _what(resource, plain)
+        if not what:
+            continue
+        where = ".".join(map(str, plain.place))
+        if plain.text is None:
             words = f"holds {what} that can't be judged: {where} is not known yet in this preview"
             yield Problem(f"{words}; mark it as a secret, by additionalSecretOutputs", plain.place)
-        elif what:
+        else:
             yield Problem(f"holds {what} in plain text: {where}", plain.place)
 
 

@@ -90,14 +90,13 @@ def check_cluster(connection: Connection, plan: Plan) -> list[dict[str, Any]]:
     _check_owners(plan.inventory, resources, there)
     if not plan.certificate:
         _check_secret(connection, plan)
-    planned = {_address(each) for each in plan.inventory.gateway if each["kind"] in ENTRANCE}
-    objects = ((version, {"kind": kind, **each}) for (version, kind), found in there.items() for each in found)
-    return [each for version, each in objects if version == API_VERSION or _address(each) in planned]
-
-
-def _address(found: Manifest) -> tuple[str, str | None, str]:
-    metadata = found["metadata"]
-    return found["kind"], metadata.get("namespace"), metadata["name"]
+    planned = {_key(each) for each in plan.inventory.gateway}
+    return [
+        {"kind": kind, **each}
+        for (version, kind), found in there.items()
+        for each in found
+        if version == API_VERSION or (kind in ENTRANCE and _key(each) in planned)
+    ]
 
 
 def _resources(connection: Connection, plan: Plan) -> dict[tuple[str, str], ApiResource]:

@@ -55,20 +55,16 @@ class LocalMesh(pulumi.ComponentResource):
         super().__init__("posture:local:Mesh", name)
         held = _held(args.consul_address)
         provider = consul.Provider("consul", address=args.consul_address, opts=pulumi.ResourceOptions(parent=self))
-        hooks, first = in_force(args.proxies), entrance_first(held, args.entries)
+        hooks = in_force(args.proxies)
+        security = SecurityArgs(args.entries, held, config_entry, hooks)
 
-        def security(*after: pulumi.Resource) -> pulumi.Resource:
-            opts = pulumi.ResourceOptions(parent=self, providers=[provider], depends_on=list(after))
-            return Security(name, SecurityArgs(args.entries, held, config_entry, hooks), opts)
+        def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
+            return pulumi.ResourceOptions(parent=self, providers=[provider], depends_on=list(resources))
 
-        def gateway(*after: pulumi.Resource) -> pulumi.Resource:
-            opts = pulumi.ResourceOptions(parent=self, providers=[provider], depends_on=list(after))
-            return Gateway(name, GatewayArgs(args.entries, hooks if first else None), opts)
-
-        if first:
-            security(gateway())
+        if entrance_first(held, args.entries):
+            Security(name, security, after(Gateway(name, GatewayArgs(args.entries, hooks), after())))
         else:
-            gateway(security())
+            Gateway(name, GatewayArgs(args.entries), after(Security(name, security, after())))
         self.register_outputs({})
 
 

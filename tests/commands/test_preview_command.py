@@ -11,14 +11,13 @@ import pytest
 
 from posture.commands.preview import _checked_out
 from posture.errors import InputError
-from tests.conftest import ROOT, Project
+from tests.conftest import GIT, ROOT, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.engine
-GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
 NOTHING = "Nothing changes on dev in who may call whom, and under what limits and protections."
 SUPPRESSIONS = """\
 suppressions:

@@ -6,23 +6,22 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from posture.model.posture import available
+from tests.conftest import GIT, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.kubernetes.stacks import ClusterStack
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.engine]
 
-ROOT = Path(__file__).parents[2]
 PACK = ("--policy-pack", str(ROOT / "policies"))
-GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
 
 
 @pytest.fixture(scope="module")
