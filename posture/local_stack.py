@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from posture.errors import InputError
 from posture.local import tools
-from posture.local.consul import is_enterprise
+from posture.local.begun import Begun, delete_entries
+from posture.local.consul import Consul, is_enterprise
 from posture.local.entrance import wait_for_page
 from posture.local.exclusion import exclusively
 from posture.local.layout import Layout
@@ -103,15 +104,22 @@ class LocalStack(Stack):
             self._apply(mesh, report)
 
     def _apply(self, mesh: Mesh, report: Callable[[str], None]) -> None:
-        changed = self._standing(mesh).changed
+        standing, begun = self._standing(mesh), Begun(self.layout.begun)
+        changed = standing.changed
         if changed:
-            report(f"reading all entries anew, for others have changed {', '.join(changed)}")
+            who = "an `up` that was cut short, or others," if begun.names() else "others"
+            report(f"reading all entries anew, for {who} changed {', '.join(changed)}")
+        declared = {entry.label for entry in self._compiled()}
+        begun.add(declared)
         report("applying the posture")
         try:
             self.engine().up(refresh=bool(changed))
         except EngineError:
             mesh.check_alive()  # if somebody died, that is why, and their log says more
             raise
+        with Consul(self.layout.consul_address, mesh.operator_token()) as consul:
+            delete_entries(consul, begun.names() - declared - {entry.label for entry in standing.recorded.entries})
+        begun.end()
         mesh.wait_healthy(report)
         self._settle(mesh, report)
 
@@ -120,7 +128,7 @@ class LocalStack(Stack):
         application, posture = self.load()
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
-        entries = compile_entries(application, posture, self.settings.proxies)
+        entries = self._compiled()
         held = held_entries(self.target(mesh).entries())
         for finding in drift_findings(application, posture.name, entries, held):
             if finding.outcome is Outcome.FAILS:
@@ -139,6 +147,10 @@ class LocalStack(Stack):
             mesh.renew_gateway()
             wait_for_page(application.gateway, self.layout)
         mesh.wait_drained()
+
+    def _compiled(self) -> tuple[Entry, ...]:
+        application, posture = self.load()
+        return compile_entries(application, posture, self.settings.proxies)
 
     @contextmanager
     def live(self) -> Iterator[LocalTarget]:

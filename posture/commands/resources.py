@@ -173,7 +173,7 @@ def _place(finding: Finding, places: Mapping[str, Origin], otherwise: str) -> Pl
 def _rule_names(entry: Entry, place: Place) -> Iterator[str]:
     """The name of the rule at a place of an intention entry, as decisions give it, then that of its source."""
     if len(place) > 1 and place[0] == "Sources" and isinstance(place[1], int):
-        source = f"{entry.kind}/{entry.name} source {entry.body['Sources'][place[1]]['Name']}"
+        source = f"{entry.label} source {entry.body['Sources'][place[1]]['Name']}"
         if len(place) > 3 and isinstance(place[3], int):  # noqa: PLR2004 - Sources, i, Permissions, j
             yield f"{source} permission {place[3] + 1}"
         yield source

@@ -79,6 +79,11 @@ class Layout:
         return self.state / "pulumi"
 
     @property
+    def begun(self) -> Path:
+        """What an `up` that hasn't ended yet was about to write."""
+        return self.state / "begun.json"
+
+    @property
     def passphrase(self) -> Path:
         """The passphrase of Pulumi's secrets (0600)."""
         return self.state / "passphrase"

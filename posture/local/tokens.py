@@ -82,7 +82,7 @@ def grant(consul: Consul, application: Application, secrets: Secrets, node: str,
     Raises:
         MeshError: Consul refused; in its words.
     """
-    operator = consul.keep_policy("operator", _operator_rules(application))
+    operator = consul.keep_policy("operator", _operator_rules(secrets.services))
     gateway = consul.keep_policy("gateway", _GATEWAY_RULES)
     tokens: dict[str, tuple[str, dict[str, Any]]] = {
         "agent": (secrets.agent, {"NodeIdentities": [{"NodeName": node, "Datacenter": datacenter}]}),
@@ -103,14 +103,14 @@ _GATEWAY_RULES = 'mesh = "read"'
 """An api-gateway's own: without it Consul reports "missing route" and serves nothing (routes' CanRead)."""
 
 
-def _operator_rules(application: Application) -> str:
+def _operator_rules(names: Iterable[str]) -> str:
     """What applying a posture takes: writing mesh-wide entries, defaults of our services and gateway, and intentions.
 
-    The wildcard's intentions need the prefix rule. Agents are read because the official Pulumi provider asks one for
-    its datacenter, services and nodes because the UI, in which the operator logs in, shows them.
+    Ours are also those that the application has had, whose entries are still to be deleted. The wildcard's intentions
+    need the prefix rule. Agents are read because the official Pulumi provider asks one for its datacenter, services and
+    nodes because the UI, in which the operator logs in, shows them.
     """
-    named = [*application.services, application.gateway.name]
-    services = [f'service "{name}" {{ policy = "write" intentions = "write" }}' for name in named]
+    services = [f'service "{name}" {{ policy = "write" intentions = "write" }}' for name in sorted(names)]
     return "\n".join(
         [
             'mesh = "write"',

@@ -183,7 +183,7 @@ def _edits(old: Access, new: Access) -> Iterator[Edit]:
 
 
 def _by_name(entries: tuple[Entry, ...]) -> dict[str, Mapping[str, Any]]:
-    return {f"{entry.kind}/{entry.name}": _keyed(entry.body) for entry in entries}
+    return {entry.label: _keyed(entry.body) for entry in entries}
 
 
 def _keyed(body: Mapping[str, Any]) -> Mapping[str, Any]:

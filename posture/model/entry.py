@@ -43,6 +43,11 @@ class Entry:
     body: Body
 
     @property
+    def label(self) -> str:
+        """What people know it by: `KIND/NAME`."""
+        return f"{self.kind}/{self.name}"
+
+    @property
     def json(self) -> str:
         """The body as Pulumi's `ConfigEntry` takes it: compact JSON with sorted keys."""
         return json.dumps(self.body, sort_keys=True, separators=(",", ":"))

@@ -38,7 +38,7 @@ class Standing(NamedTuple):
     def changed(self) -> list[str]:
         """The recorded ones that are otherwise by now, or gone: by another's hand, or by an `up` that was cut short."""
         theirs = {(entry.kind, entry.name): entry for entry in self.held.entries}
-        return [f"{own.kind}/{own.name}" for own in self.recorded.entries if theirs.get((own.kind, own.name)) != own]
+        return [own.label for own in self.recorded.entries if theirs.get((own.kind, own.name)) != own]
 
 
 def held_entries(raw: Iterable[Mapping[str, Any]]) -> Held:

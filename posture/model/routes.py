@@ -164,7 +164,7 @@ def _matches(route: Entry) -> Iterator[_Match]:
         wanted: list[Mapping[str, Any]] = rule.get("Matches") or [{}]
         for match in wanted:
             number += 1
-            name = f"{route.kind}/{route.name} match {number}"
+            name = f"{route.label} match {number}"
             path = match.get("Path") or {}
             kind, value = (path["Match"], path.get("Value", "")) if path.get("Match") else ("prefix", "/")
             headers, query = match.get("Headers") or (), match.get("Query") or ()

@@ -27,7 +27,7 @@ def config_entry(
 ) -> consul.ConfigEntry:
     """Declare an entry; its resource is named by kind and name, so that a posture switch finds it again."""
     return consul.ConfigEntry(
-        f"{entry.kind}/{entry.name}",
+        entry.label,
         kind=entry.kind,
         name=entry.name,
         config_json=entry.json,

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-__all__ = ["Engine", "EngineError"]
+__all__ = ["ONE_CHECKPOINT", "Engine", "EngineError"]
+
+ONE_CHECKPOINT = {"PULUMI_SKIP_CHECKPOINTS": "true"}
+"""Has an engine write its state at its end alone (pulumi/pkg v3.259.0, `backend/snapshot.go`), not twice a resource."""
 
 
 class EngineError(Exception):
@@ -86,6 +89,8 @@ class Engine:
     def up(self, *, preview: bool = False, refresh: bool = False) -> None:
         """Apply the program; the engine shows its progress itself.
 
+        Where a state that is lost can be made anew it is written once, at the end: see docs/adr/0015.
+
         Args:
             preview: Whether the engine looks at everything before it changes anything.
             refresh: Whether it first reads anew what is there, which others may have changed.
@@ -98,7 +103,9 @@ class Engine:
         if preview:
             self._run("preview", "--stack", self.stack, *configuration, so_far="nothing was changed")
         refreshing = ["--refresh"] if refresh else []
-        self._run("up", "--stack", self.stack, "--yes", "--skip-preview", *refreshing, *configuration)
+        recording = {**self.environment, **(ONE_CHECKPOINT if self.replaceable else {})}
+        applying = replace(self, environment=recording)
+        applying._run("up", "--stack", self.stack, "--yes", "--skip-preview", *refreshing, *configuration)  # noqa: SLF001 - a copy
 
     def preview(self, *options: str) -> str:
         """The engine's words on what an `up` would change; nothing is changed.

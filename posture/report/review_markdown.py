@@ -79,7 +79,7 @@ def _verdict(reviews: Sequence[Review | Failure]) -> str:
         *([f"⚠️ may open {_calls(unshown)}"] if unshown else []),
         *([] if opened or unshown else ["opens nothing"]),
         *([f"⚠️ loosens {loosened} {'protection' if loosened == 1 else 'protections'}"] if loosened else []),
-        *([f"⚠️ {drifted} {'entry' if drifted == 1 else 'entries'} changed by others"] if drifted else []),
+        *([f"⚠️ {drifted} {'entry is' if drifted == 1 else 'entries are'} not as recorded"] if drifted else []),
         *([f"❌ {refused} refused by policy"] if refused else []),
         *([f"❌ no preview of {', '.join(failed)}"] if failed else []),
     ]
@@ -121,7 +121,7 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
         "",
     )
     drift = [(code(each.name), plain(each.observed)) for each in review.drift]
-    yield from _table(("changed by others", "what it is now, as against the last `up`"), drift, detail.rows)
+    yield from _table(("not as recorded", "what it is now, as against the last `up` that ended"), drift, detail.rows)
     yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail.rows)
     possible = [(plain(f"{each.source} → {each.destination}"),) for each in difference.unshown]
     yield from _table(("may open, though no request that was tried shows it: see the fields",), possible, detail.rows)

@@ -148,4 +148,4 @@ def _value(value: object) -> str:
 
 
 def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
-    return {f"{entry.kind}/{entry.name}": entry for entry in entries}
+    return {entry.label: entry for entry in entries}

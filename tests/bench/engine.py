@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import psutil
@@ -53,6 +53,10 @@ class Engine:
         made = cls(project, variables | {"PATH": ":".join([*map(str, plugins), variables["PATH"]])})
         made.forget()
         return made
+
+    def having(self, more: Mapping[str, str]) -> Self:
+        """The same with more variables."""
+        return replace(self, variables={**self.variables, **more})
 
     def forget(self) -> None:
         """Start again with an empty state."""

@@ -23,6 +23,7 @@ from rich.console import Console
 from posture.local import tools
 from posture.model.entries import Kind, compile_entries
 from posture.model.settings import consul_host, consul_url
+from posture.program.engine import ONE_CHECKPOINT
 from tests.bench import model
 from tests.bench.engine import STACK, Engine
 from tests.bench.growth import MEGABYTES, SIZES, Growth
@@ -45,6 +46,8 @@ _UP = ("up", "--stack", STACK, "--yes", "--skip-preview")
 _GROWTH = "exponent ≤ 1.15"
 _QUICK = "preview of one that lets registrations begin"
 _UNDER_IDLE = "preview with one idle policy"
+_CHECKPOINTS = "up that records as it goes"
+_BARE_ONCE = "up of a bare program, recorded once"
 _BARE = """
 import json
 from pathlib import Path
@@ -81,8 +84,10 @@ def scale_growths() -> list[Growth]:
 
     preview, checked = (growth(1, what, goal=_GROWTH) for what in ("preview", "preview with policies"))
     quick, idle = (growth(1, what, floor=True) for what in (_QUICK, _UNDER_IDLE))
-    up = growth(1, "up")
-    bare, bare_up = (growth(1, what, floor=True) for what in ("preview of a bare program", "up of a bare program"))
+    up, going = growth(1, "up", goal=_GROWTH), growth(1, _CHECKPOINTS)
+    bare, bare_up, bare_once = (
+        growth(1, what, floor=True) for what in ("preview of a bare program", "up of a bare program", _BARE_ONCE)
+    )
     return [
         growth(0, "reading the files"),
         growth(0, "compiling", goal=f"≤ 1 s, {_GROWTH}"),
@@ -93,6 +98,8 @@ def scale_growths() -> list[Growth]:
         *(checked, checked.over(preview, "preview with policies ÷ without", "≤ 1.3")),
         *(idle, checked.over(idle, "preview with policies ÷ with that one")),
         *(up, bare_up, up.over(bare_up, "up ÷ bare program")),
+        *(bare_once, up.over(bare_once, "up ÷ such a bare program")),
+        *(going, going.over(bare_up, "up that records as it goes ÷ bare program")),
         growth(0, "peak memory of the model", MEGABYTES),
         *(growth(2, what, MEGABYTES) for what in figures[SIZES[0]][2]),
     ]
@@ -118,7 +125,12 @@ def _measure(size: int) -> tuple[dict[str, float], dict[str, float]]:
             memory = {f"peak memory of the {process}": most for process, most in ours.memory(*checked).items()}
             bare.run(*_PREVIEW)  # warms up, as that has done for ours
             rounds = [{what: engine.run(*words) for what, (engine, words) in ways.items()} for _ in range(PREVIEWS)]
-        ups = {"up": _up(folder, ours), "up of a bare program": _up(folder, bare)}
+        ups = {
+            "up": _up(folder, ours.having(ONE_CHECKPOINT)),
+            "up of a bare program": _up(folder, bare),
+            _BARE_ONCE: _up(folder, bare.having(ONE_CHECKPOINT)),
+            _CHECKPOINTS: _up(folder, ours),
+        }
     medians = {what: statistics.median(each[what] for each in rounds) for what in ways}
     return medians | ups, memory
 

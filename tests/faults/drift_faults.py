@@ -38,7 +38,7 @@ def entry_edited(subject: Subject, random: Random) -> Struck:
     if name in SERVICES:
         assert "opens " in row
         assert f"→ {name}" in row
-    assert "changed by others" in said.splitlines()[1]
+    assert "not as recorded" in said.splitlines()[1]
     return Struck(random.choice([subject.others(random), subject.posture]))
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.faults.fault import Fault, Struck
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from random import Random
 
     from tests.faults.subject import Subject
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 KILLED = -signal.SIGKILL
+ADDED = "extra"
+SERVICE = f"  {ADDED}:\n    port: 9080\n    command: [python, -m, posture.local.bookinfo, details]\n"
 
 
 def _either(subject: Subject, random: Random, towards: str) -> str:
@@ -44,6 +48,31 @@ def engine_killed_mid_write(subject: Subject, random: Random) -> Struck:
         running.until_said("ConfigEntry", "updating")
         running.engine().kill()
     assert f"ended by SIGKILL: stack '{subject.name}' may be changed in part" in running.error(FAILED)
+    return Struck(_either(subject, random, towards))
+
+
+@contextmanager
+def with_a_new_service(subject: Subject) -> Iterator[None]:
+    """Within the block the application has one service more."""
+    application = subject.project.folder / "apps" / "bookinfo.yaml"
+    before = application.read_text()
+    application.write_text(before.replace("clients:\n", f"{SERVICE}clients:\n", 1))
+    try:
+        yield
+    finally:
+        application.write_text(before)
+
+
+def engine_killed_on_a_new_service(subject: Subject, random: Random) -> Struck:
+    """No state has the entries that the service has got."""
+    towards = subject.others(random)
+    with with_a_new_service(subject), subject.slow_writes():
+        running = subject.up(towards)
+        running.until_said(f"/{ADDED} created")
+        time.sleep(random.uniform(0, 2.5))
+        running.engine().kill()
+        assert "may be changed in part" in running.error(FAILED)
+    assert any(each.get("Name") == ADDED for each in subject.entries())
     return Struck(_either(subject, random, towards))
 
 
@@ -87,6 +116,11 @@ def interrupted(subject: Subject, random: Random) -> Struck:
 ENGINE_FAULTS = (
     Fault("engine-killed", "the engine of a `posture up` gets SIGKILL at a random moment", engine_killed),
     Fault("engine-killed-mid-write", "the same, in the middle of a write", engine_killed_mid_write),
+    Fault(
+        "engine-killed-on-a-new-service",
+        "the same, when the first entries of a new service are there; the service is then taken out again",
+        engine_killed_on_a_new_service,
+    ),
     Fault("plain-engine-killed", "a plain `pulumi up` gets SIGKILL at a random moment", plain_engine_killed),
     Fault(
         "command-killed",

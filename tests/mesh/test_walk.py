@@ -90,7 +90,7 @@ def test_the_walk(live: LiveStack, golden: Path) -> None:
 def _compiled(live: LiveStack, step: Step) -> dict[str, Any]:
     posture = load_posture(live.project.folder / "stacks", step.posture, live.application)
     posture = posture.through(step.through) if step.through else posture
-    return {f"{entry.kind}/{entry.name}": entry.body for entry in compile_entries(live.application, posture)}
+    return {entry.label: entry.body for entry in compile_entries(live.application, posture)}
 
 
 def _golden(golden: Path, step: Step, live: LiveStack) -> Any:

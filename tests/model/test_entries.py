@@ -29,7 +29,7 @@ def bookinfo() -> Application:
 def entries_of(application: Application, name: str, through: str | None = None) -> dict[str, dict[str, object]]:
     posture = load_posture(ROOT / "stacks", name, application)
     posture = posture.through(through) if through else posture
-    return {f"{entry.kind}/{entry.name}": entry.body for entry in compile_entries(application, posture)}
+    return {entry.label: entry.body for entry in compile_entries(application, posture)}
 
 
 @pytest.mark.parametrize(

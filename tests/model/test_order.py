@@ -257,5 +257,5 @@ def test_no_moment_of_a_switch_allows_what_neither_end_does(chance: Random) -> N
         written = left.pop(chance.choice(ready)).entry
         state[key(written)] = written
         for exposure in exposures(state.values(), calls).values():
-            assert any(exposure.within(end) for end in ends), f"{exposure} after {written.kind}/{written.name}"
+            assert any(exposure.within(end) for end in ends), f"{exposure} after {written.label}"
     assert state == {key(entry): entry for entry in new}

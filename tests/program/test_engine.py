@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,3 +34,11 @@ def test_an_engine_that_fails_has_said_why(tmp_path: Path, capfd: pytest.Capture
     with pytest.raises(EngineError, match=r"^stack 'dev' may be changed in part; mend what is said above"):
         engine(tmp_path, "echo 'error: refused' >&2; exit 255").up()
     assert capfd.readouterr() == ("", "error: refused\n")
+
+
+@pytest.mark.parametrize(("replaceable", "said"), [(True, "true\n"), (False, "\n")])
+def test_a_state_is_written_once_where_it_can_be_made_anew(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], *, replaceable: bool, said: str
+) -> None:
+    replace(engine(tmp_path, 'echo "$PULUMI_SKIP_CHECKPOINTS"'), replaceable=replaceable).up()
+    assert capfd.readouterr().out == said

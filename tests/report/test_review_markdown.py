@@ -195,7 +195,7 @@ def many() -> list[Review | Failure]:
     return [review(nothing, nothing.model_copy(update={"grants": grants}).named("ring"), application=made, diff=diff)]
 
 
-def changed_by_others() -> list[Review | Failure]:
+def not_as_recorded() -> list[Review | Failure]:
     """Somebody has opened ratings to all, deleted its defaults, and put an entry beside ours."""
     posture = shipped("layered-allow")
     entries = compile_entries(BOOKINFO, posture)
@@ -221,7 +221,7 @@ CASES: dict[str, Callable[[], list[Review | Failure]]] = {
     "removed-limit": limit_removed,
     "policy-violation": violation,
     "failing-stack": failing,
-    "changed-by-others": changed_by_others,
+    "not-as-recorded": not_as_recorded,
     "two-hundred-calls": many,
 }
 
