@@ -103,7 +103,7 @@ class Engine:
         if preview:
             self._run("preview", "--stack", self.stack, *configuration, so_far="nothing was changed")
         refreshing = ["--refresh"] if refresh else []
-        recording = {**self.environment, **(ONE_CHECKPOINT if self.replaceable else {})}
+        recording = {**(ONE_CHECKPOINT if self.replaceable else {}), **self.environment}
         applying = replace(self, environment=recording)
         applying._run("up", "--stack", self.stack, "--yes", "--skip-preview", *refreshing, *configuration)  # noqa: SLF001 - a copy
 
