@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.faults.fault import Fault, Struck
+from tests.faults.fault import Fault, Struck, TooLateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +31,12 @@ def engine_killed(subject: Subject, random: Random) -> Struck:
     running = subject.up(towards)
     engine = running.engine()
     time.sleep(random.uniform(0, subject.engine_seconds))
-    if engine.is_running() and not running.ended:
+    if engine.is_running():
         engine.kill()
-        said = running.end(0, FAILED)
-        if running.process.returncode:
-            assert f"stack '{subject.name}' may be changed in part" in said.splitlines()[-1], said
-    else:
-        running.end(0)
+    said = running.end(0, FAILED)
+    if running.process.returncode == 0:
+        raise TooLateError(towards)
+    assert f"stack '{subject.name}' may be changed in part" in said.splitlines()[-1], said
     return Struck(_either(subject, random, towards))
 
 
@@ -80,9 +79,10 @@ def plain_engine_killed(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
     running = subject.plain_up(towards)
     time.sleep(random.uniform(0, subject.engine_seconds))
-    if not running.ended:
-        running.process.kill()
+    running.process.kill()
     running.end(0, KILLED)
+    if running.process.returncode == 0:
+        raise TooLateError(towards)
     return Struck(_either(subject, random, towards))
 
 
@@ -92,24 +92,25 @@ def command_killed(subject: Subject, random: Random) -> Struck:
     running = subject.up(towards)
     time.sleep(random.uniform(0, subject.up_seconds))
     running.process.kill()
-    running.process.wait()
+    if running.process.wait() == 0:
+        raise TooLateError(towards)
     again = subject.up(towards)
     if again.process.wait(timeout=150):
         assert f"stack '{subject.name}' is being changed by process" in again.error(BAD_INPUT)
-    running.end(0, KILLED)
+    running.end(KILLED)
     return Struck(_either(subject, random, towards))
 
 
 def interrupted(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
     running = subject.up(towards)
-    engine = running.engine()
+    running.engine()
     time.sleep(random.uniform(0, subject.engine_seconds))
-    if not running.ended and engine.is_running():
-        running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGINT)
     said = running.end(0, INTERRUPTED)
-    if running.process.returncode:
-        assert said.splitlines()[-1] == "error: interrupted; run it again to go on"
+    if running.process.returncode == 0:
+        raise TooLateError(towards)
+    assert said.splitlines()[-1] == "error: interrupted; run it again to go on"
     return Struck(_either(subject, random, towards))
 
 

@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.fault import Fault, Struck
+from tests.faults.fault import Fault, Struck, TooLateError
 
 if TYPE_CHECKING:
     from random import Random
@@ -18,22 +18,22 @@ REFUSED = r"error: stack '{}' is being changed by process (\d+); wait until it e
 
 
 def two_ups(subject: Subject, random: Random) -> Struck:
-    """The first wins, unless it is done before the second begins."""
+    """The first wins; it was too late for the second where that is done before."""
     wanted = [subject.others(random), subject.others(random)]
     running = [subject.up(wanted[0])]
     time.sleep(random.uniform(0, 1.2 * subject.up_seconds) * random.choice([0, 0.1, 1]))
     running.append(subject.up(wanted[1]))
     codes = [each.process.wait(timeout=150) for each in running]
     assert DONE in codes, [each.said for each in running]
-    if codes != [DONE, DONE]:
-        winner, loser = (running[codes.index(code)] for code in (DONE, BAD_INPUT))
-        found = re.fullmatch(REFUSED.format(subject.name), loser.error(BAD_INPUT))
-        assert found, loser.said
-        assert int(found[1]) == winner.process.pid
     for each in running:
         each.end(DONE, BAD_INPUT)
-    last = max(number for number, code in enumerate(codes) if code == DONE)
-    subject.posture = wanted[last]
+    if codes == [DONE, DONE]:
+        raise TooLateError(wanted[1])
+    winner, loser = (codes.index(code) for code in (DONE, BAD_INPUT))
+    found = re.fullmatch(REFUSED.format(subject.name), running[loser].error(BAD_INPUT))
+    assert found, running[loser].said
+    assert int(found[1]) == running[winner].process.pid
+    subject.posture = wanted[winner]
     subject.check()
     return Struck(random.choice([*wanted, subject.posture]))
 
@@ -49,6 +49,8 @@ def posture_and_pulumi(subject: Subject, random: Random) -> Struck:
     elif running.process.returncode == FAILED:
         assert "the stack is currently locked" in said, said
     plain.end(DONE, LOCKED)
+    if (plain.process.returncode, running.process.returncode) == (DONE, DONE):
+        raise TooLateError(towards)
     return Struck(random.choice([towards, subject.posture]))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from posture.local.supervisor import Supervisor
-from tests.faults.fault import Fault, Struck
+from tests.faults.fault import Fault, Struck, TooLateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,9 +103,13 @@ def envoy_killed_at_rest(subject: Subject, random: Random) -> Struck:
 
 def envoy_killed_during_up(subject: Subject, random: Random) -> Struck:
     name, towards = _an_envoy(subject, random), subject.others(random)
+    envoy = psutil.Process(subject.pid(name))
     running = subject.up(towards)
     time.sleep(random.uniform(0, subject.up_seconds))
-    psutil.Process(subject.pid(name)).kill() if subject.process(name).pid else None
+    if running.ended:
+        running.end(0)
+        raise TooLateError(towards)
+    envoy.kill()
     running.end(0, FAILED)
     return Struck(random.choice([towards, subject.posture]))
 
@@ -121,9 +125,11 @@ def machine_off_during_up(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
     running = subject.up(towards)
     time.sleep(random.uniform(0, subject.up_seconds))
+    if running.ended:
+        running.end(0)
+        raise TooLateError(towards)
     command = psutil.Process(running.process.pid)
-    ours = [command, *command.children(recursive=True)] if not running.ended else []
-    _kill([*ours, *subject.supervised()])
+    _kill([command, *command.children(recursive=True), *subject.supervised()])
     running.end(0, KILLED)
     return Struck(random.choice([towards, subject.posture]))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.faults.fault import Fault, Struck
+from tests.faults.fault import Fault, Struck, TooLateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,9 +78,12 @@ def disk_full(subject: Subject, random: Random) -> Struck:
 def disk_fills_up(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
     with small_disk(subject) as disk:
-        _fill(disk, random.randrange(0, 6 * subject.checkpoint.stat().st_size))
-        subject.up(towards).end(0, FAILED)
+        _fill(disk, random.randrange(0, 3 * subject.checkpoint.stat().st_size))
+        running = subject.up(towards)
+        running.end(0, FAILED)
         (disk / "filler").unlink()
+    if running.process.returncode == 0:
+        raise TooLateError(towards)
     return Struck(random.choice([towards, subject.posture]))
 
 

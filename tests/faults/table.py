@@ -31,7 +31,8 @@ INTRO = """\
 Each is tried with a few seeds, which choose the moment, the process, the file, and the posture to go to. Then **one
 command, `posture up`**, has to bring the mesh to what that posture says: every cell of the matrix is asked with a real
 request, Consul's entries and Pulumi's state are what the posture compiles to, no process and no lock is left over, and
-no command has shown a traceback. The time to heal is that command's.
+no command has shown a traceback. The time to heal is that command's. A moment at which
+the struck `up` had ended doesn't count: the next one is tried.
 """
 
 
