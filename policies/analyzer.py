@@ -103,5 +103,5 @@ def _value(message: Any) -> Any:  # noqa: ANN401 - as above
             return [_value(each) for each in message.list_value.values]
         case "struct_value":
             value = _map(message.struct_value)
-            return Secret(value["value"]) if value.get(SPECIAL_SIG_KEY) == SPECIAL_SECRET_SIG else value
+            return Secret(value.get("value")) if value.get(SPECIAL_SIG_KEY) == SPECIAL_SECRET_SIG else value
     return None

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import grpc  # type: ignore[import-untyped]  # it has no types
 import psutil
 
+from tests.bench.figures import peak_megabytes
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Plugin", "a_plugin"]
 
 _SECONDS = 20
+_MEGABYTES = 512
 
 
 class Plugin:
@@ -68,9 +71,10 @@ class Plugin:
 
 
 @contextmanager
-def a_plugin(name: str, service: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Plugin]:
-    log = folder / f"{name}.log"
-    command = [sys.executable, "-P", "-m", "posture.local.plugins", name, "127.0.0.1:9"]
+def a_plugin(words: Sequence[str], service: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Plugin]:
+    """One of these words: its module and what it is told beside the engine's address, where nobody is."""
+    log = folder / "log"
+    command = [sys.executable, "-u", "-P", "-m", *words, "127.0.0.1:9"]
     with (
         log.open("w") as stream,
         subprocess.Popen(
@@ -90,6 +94,7 @@ def a_plugin(name: str, service: str, folder: Path, environment: Mapping[str, st
             yield plugin
             plugin.serves()
             assert not psutil.Process(process.pid).children(recursive=True), "what it started has ended"
+            assert peak_megabytes(process.pid) < _MEGABYTES
         finally:
             process.terminate()
             started = time.monotonic()

@@ -70,7 +70,7 @@ def _inform(draw: st.DrawFn, info: Any) -> None:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
-    with a_plugin("language", SERVICE, tmp_path_factory.mktemp("language"), {}) as plugin:
+    with a_plugin(("posture.local.plugins", "language"), SERVICE, tmp_path_factory.mktemp("language"), {}) as plugin:
         yield plugin
 
 

@@ -195,7 +195,7 @@ def requests(draw: st.DrawFn, name: str) -> tuple[str, bytes]:
 def plugin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
     folder = tmp_path_factory.mktemp(request.param)
     environment = {"CONSUL_HTTP_ADDR": "127.0.0.1:9", "KUBECONFIG": str(folder / "none"), "HOME": str(folder)}
-    with a_plugin(request.param, SERVICE, folder, environment) as plugin:
+    with a_plugin(("posture.local.plugins", request.param), SERVICE, folder, environment) as plugin:
         plugin.name = request.param  # type: ignore[attr-defined]
         yield plugin
 
