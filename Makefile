@@ -31,7 +31,7 @@ bench: .venv/installed ## Measure against the floor of the same run; writes docs
 	@$(BIN)/posture tools --install --for-tests
 	$(BIN)/python -m tests.bench.run
 
-faults: .venv/installed ## Kill, fill, corrupt and collide; writes docs/reliability.md: FAULT_SEEDS (10), FAULT, FAULT_SEED
+faults: .venv/installed ## Kill, fill, corrupt and collide; writes docs/reliability.md: FAULT_SEEDS (10), FAULT, FAULT_SEED, SWITCH
 	@$(BIN)/posture tools --install
 	@$(BIN)/python -m tests.faults.run
 

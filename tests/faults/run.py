@@ -1,7 +1,8 @@
 """Tries all faults and writes docs/reliability.md: `make faults`.
 
 Environment: `FAULT_SEEDS` is how many seeds each is tried with (10), `FAULT_MESHES` how many meshes side by side (2).
-With `FAULT`, only the one of that name is tried, with `FAULT_SEED` only that seed; then nothing is written.
+With `FAULT`, only the one of that name is tried, with `FAULT_SEED` only that seed, with `SWITCH` only that row of
+switches; then nothing is written.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main() -> None:
         ]
     )
     print(text)  # noqa: T201 - the answer of this command
-    if not os.environ.keys() & {"FAULT", "FAULT_SEED"}:
+    if not os.environ.keys() & {"FAULT", "FAULT_SEED", "SWITCH"}:
         (Path(__file__).parents[2] / "docs" / "reliability.md").write_text(text)
     if "❌" in text:
         sys.exit(1)

@@ -17,8 +17,8 @@ TEXT = """\
 Every file, argument, answer and plugin request may be anything. It is used rightly, or refused in one printable line
 with exit 2, in bounded time and memory, and what it says reaches a report as data. `tests/hostile` shows it with
 Hypothesis: bombs, deep nesting, tags, odd Unicode, pipes and devices for files, text that means something to Lua, a
-shell, HTML, Markdown, CSV or XML. The plugins are asked over real gRPC and must keep serving. What nobody foresaw is
-one line, too; `POSTURE_TRACEBACK=1` shows where.
+shell, HTML, Markdown, CSV or XML. The plugins and the policy pack are asked over real gRPC and must keep serving, in
+half a gigabyte each. What nobody foresaw is one line, too; `POSTURE_TRACEBACK=1` shows where.
 
 `make hostile HOSTILE_MINUTES=60` goes on from seed to seed; a failure is repeated with
 `HOSTILE_LONG=1 .venv/bin/pytest tests/hostile --hypothesis-seed=SEED`.
@@ -26,8 +26,8 @@ one line, too; `POSTURE_TRACEBACK=1` shows where.
 
 
 def hostile_section() -> str:
-    """Run the tests once; nothing where only one fault is asked for."""
-    if "FAULT" in os.environ:
+    """Run the tests once; nothing where only one fault or switch is asked for."""
+    if os.environ.keys() & {"FAULT", "SWITCH"}:
         return ""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.xml"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 import tempfile
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,17 +15,35 @@ from typing import TYPE_CHECKING
 from tests.conftest import Project
 from tests.switching.slow_mesh import switching_mesh
 from tests.switching.switches import Outcome
-from tests.switching.walks import SHIPPED, SLOWLY, add_made, behind_a_closed_page, strict_to_closed, stricter_entrance
+from tests.switching.walks import (
+    SHIPPED,
+    SLOWLY,
+    add_made,
+    behind_a_closed_page,
+    handed_on,
+    strict_to_closed,
+    stricter_entrance,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.switching.switches import Switching
 
-__all__ = ["switch_section"]
+__all__ = ["WALKS", "switch_section"]
 
 MADE, BEHIND, AT_ONCE = 20, 10, (0.0, 0.0)
-HEAD = ("what", "switches", "requests", "wrong answers", "cut off", "time to settle, p50", "p99", "the page, longest")
+HEAD = (
+    "what",
+    "switches",
+    "requests",
+    "wrong answers",
+    "cut off",
+    "time to settle, p50",
+    "p99",
+    "the page, longest",
+    "once more",
+)
 INTRO = """\
 ## Switches under traffic
 
@@ -40,31 +61,21 @@ ended under a request.
 """
 
 
-def switch_section() -> str:
-    """Move a mesh about; nothing where only one fault is asked for."""
-    if "FAULT" in os.environ:
-        return ""
-    with tempfile.TemporaryDirectory() as folder, switching_mesh(Project.copied(Path(folder))) as mesh:
-        made = ["baseline", *add_made(mesh, MADE)]
-        rows = [
-            _row("between shipped postures", *_walk(mesh, SHIPPED, AT_ONCE), settled=True),
-            _row("the same, slowly", *_walk(mesh, SHIPPED, SLOWLY)),
-            _row("between made postures, slowly", *_walk(mesh, made, SLOWLY)),
-        ]
-        behind = Outcome()
-        for _ in range(BEHIND):
-            behind.add(behind_a_closed_page(mesh))
-        rows.append(_row("to a page, from what was behind it", BEHIND, behind))
-        rows.append(_row("to a page that asks for a newer TLS, slowly", 1, stricter_entrance(mesh, ordered=True)))
-        without = Outcome()
-        for switch in (strict_to_closed, stricter_entrance):
-            without.add(switch(mesh, ordered=False))
-        rows.append(_row("with the order of writes switched off: these have to be wrong", 2, without, wanted=True))
-    table = [f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *rows)]
-    return "\n".join([INTRO, *table, ""])
+@dataclass(frozen=True)
+class Walk:
+    """A row: its name, what is done, and how, which answers how many switches it made and what was seen meanwhile.
+
+    ``settled`` are those whose times say something, ``wrong`` those that have to have wrong answers.
+    """
+
+    name: str
+    what: str
+    go: Callable[[Switching], tuple[int, Outcome]]
+    settled: bool = False
+    wrong: bool = False
 
 
-def _walk(mesh: Switching, names: Sequence[str], pace: tuple[float, float]) -> tuple[int, Outcome]:
+def _through(names: Sequence[str], pace: tuple[float, float], mesh: Switching) -> tuple[int, Outcome]:
     whole = Outcome()
     for number, (old, new) in enumerate(pairwise(names)):
         mesh.motion.set_pace(*pace, seed=number)
@@ -72,11 +83,59 @@ def _walk(mesh: Switching, names: Sequence[str], pace: tuple[float, float]) -> t
     return len(names) - 1, whole
 
 
-def _row(what: str, switches: int, outcome: Outcome, *, settled: bool = False, wanted: bool = False) -> Sequence[str]:
+def _through_made(mesh: Switching) -> tuple[int, Outcome]:
+    return _through(["baseline", *add_made(mesh, MADE)], SLOWLY, mesh)
+
+
+def _each(*switches: Callable[[Switching], Outcome]) -> Callable[[Switching], tuple[int, Outcome]]:
+    def go(mesh: Switching) -> tuple[int, Outcome]:
+        whole = Outcome()
+        for switch in switches:
+            whole.add(switch(mesh))
+        return len(switches), whole
+
+    return go
+
+
+WALKS = (
+    Walk("shipped", "between shipped postures", partial(_through, SHIPPED, AT_ONCE), settled=True),
+    Walk("shipped-slowly", "the same, slowly", partial(_through, SHIPPED, SLOWLY)),
+    Walk("made", "between made postures, slowly", _through_made),
+    Walk("opened-page", "to a page, from what was behind it", _each(*[behind_a_closed_page] * BEHIND)),
+    Walk("handed-on", "from one caller to another who shows it, slowly", _each(handed_on)),
+    Walk(
+        "newer-tls",
+        "across a change of the least version of TLS, slowly",
+        _each(partial(strict_to_closed, ordered=True), partial(stricter_entrance, ordered=True)),
+    ),
+    Walk(
+        "unordered",
+        "the same with the order of writes switched off: these have to be wrong",
+        _each(partial(strict_to_closed, ordered=False), partial(stricter_entrance, ordered=False)),
+        wrong=True,
+    ),
+)
+
+
+def switch_section() -> str:
+    """Move a mesh about; all walks, or the one that `SWITCH` names; nothing where only one fault is asked for."""
+    wanted = os.environ.get("SWITCH")
+    if wanted and wanted not in {each.name for each in WALKS}:
+        sys.exit(f"no walk '{wanted}'; there are {', '.join(each.name for each in WALKS)}")
+    if "FAULT" in os.environ:
+        return ""
+    with tempfile.TemporaryDirectory() as folder, switching_mesh(Project.copied(Path(folder))) as mesh:
+        rows = [_row(walk, *walk.go(mesh)) for walk in WALKS if wanted in {None, "", walk.name}]
+    table = [f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *rows)]
+    return "\n".join([INTRO, *table, ""])
+
+
+def _row(walk: Walk, switches: int, outcome: Outcome) -> Sequence[str]:
     times = ["", "", ""]
-    if settled:
+    if walk.settled:
         figures = statistics.quantiles(outcome.settled, n=100)
         times = [f"{seconds:.2f} s" for seconds in (figures[49], figures[98], max(outcome.page_settled))]
-    as_wanted = bool(outcome.wrong) is wanted
+    as_wanted = bool(outcome.wrong) is walk.wrong
     wrong = f"{len(outcome.wrong)}" if as_wanted else f"❌ {len(outcome.wrong)}: {'; '.join(outcome.wrong[:3])}"
-    return (what, str(switches), f"{outcome.requests:,}", wrong, str(outcome.cut_off), *times)
+    again = f"`make faults SWITCH={walk.name}`"
+    return (walk.what, str(switches), f"{outcome.requests:,}", wrong, str(outcome.cut_off), *times, again)
