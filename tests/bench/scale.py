@@ -46,7 +46,6 @@ _UP = ("up", "--stack", STACK, "--yes", "--skip-preview")
 _GROWTH = "exponent ≤ 1.15"
 _QUICK = "preview of one that lets registrations begin"
 _UNDER_IDLE = "preview with one idle policy"
-_CHECKPOINTS = "up that records as it goes"
 _BARE_ONCE = "up of a bare program, recorded once"
 _BARE = """
 import json
@@ -84,7 +83,7 @@ def scale_growths() -> list[Growth]:
 
     preview, checked = (growth(1, what, goal=_GROWTH) for what in ("preview", "preview with policies"))
     quick, idle = (growth(1, what, floor=True) for what in (_QUICK, _UNDER_IDLE))
-    up, going = growth(1, "up", goal=_GROWTH), growth(1, _CHECKPOINTS)
+    up = growth(1, "up", goal=_GROWTH)
     bare, bare_up, bare_once = (
         growth(1, what, floor=True) for what in ("preview of a bare program", "up of a bare program", _BARE_ONCE)
     )
@@ -99,7 +98,6 @@ def scale_growths() -> list[Growth]:
         *(idle, checked.over(idle, "preview with policies ÷ with that one")),
         *(up, bare_up, up.over(bare_up, "up ÷ bare program")),
         *(bare_once, up.over(bare_once, "up ÷ such a bare program")),
-        *(going, going.over(bare_up, "up that records as it goes ÷ bare program")),
         growth(0, "peak memory of the model", MEGABYTES),
         *(growth(2, what, MEGABYTES) for what in figures[SIZES[0]][2]),
     ]
@@ -129,7 +127,6 @@ def _measure(size: int) -> tuple[dict[str, float], dict[str, float]]:
             "up": _up(folder, ours.having(ONE_CHECKPOINT)),
             "up of a bare program": _up(folder, bare),
             _BARE_ONCE: _up(folder, bare.having(ONE_CHECKPOINT)),
-            _CHECKPOINTS: _up(folder, ours),
         }
     medians = {what: statistics.median(each[what] for each in rounds) for what in ways}
     return medians | ups, memory
