@@ -107,10 +107,10 @@ class LocalStack(Stack):
         standing, begun = self._standing(mesh), Begun(self.layout.begun)
         changed = standing.changed
         if changed:
-            who = "an `up` that was cut short, or others," if begun.names() else "others"
+            who = "an `up` that was cut short, or others," if begun else "others"
             report(f"reading all entries anew, for {who} changed {', '.join(changed)}")
         declared = {entry.label for entry in self._compiled()}
-        begun.add(declared)
+        begun.add(declared - {entry.label for entry in standing.held.entries})
         report("applying the posture")
         try:
             self.engine().up(refresh=bool(changed))

@@ -1,4 +1,4 @@
-"""The entries that an `up` is about to write, noted until an engine has recorded them: a killed one records nothing."""
+"""The entries that an `up` is about to make, noted until an engine has recorded them: a killed one records nothing."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ class Begun:
     """
 
     file: Path
+
+    def __bool__(self) -> bool:
+        """Whether an `up` has not come to its end."""
+        return self.file.exists()
 
     def names(self) -> frozenset[str]:
         """All that are noted; none of a file that is damaged."""

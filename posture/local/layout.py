@@ -80,7 +80,7 @@ class Layout:
 
     @property
     def begun(self) -> Path:
-        """What an `up` that hasn't ended yet was about to write."""
+        """What an `up` that hasn't come to its end was about to make."""
         return self.state / "begun.json"
 
     @property

@@ -1,4 +1,4 @@
-"""What an `up` was about to write, and how it is taken back."""
+"""What an `up` was about to make, and how it is taken back."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 def test_names_add_up_until_an_end(tmp_path: Path) -> None:
     begun = Begun(tmp_path / "begun.json")
+    assert not begun
     assert begun.names() == frozenset()
+    begun.add([])
+    assert begun
     begun.add(["mesh/mesh"])
     begun.add(["service-defaults/details", "mesh/mesh"])
     assert begun.names() == {"mesh/mesh", "service-defaults/details"}
     assert stat.S_IMODE(begun.file.stat().st_mode) == 0o600
     begun.end()
-    assert not begun.file.exists()
+    assert not begun
     begun.end()
 
 
