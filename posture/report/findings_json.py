@@ -14,7 +14,10 @@ __all__ = ["findings_json"]
 
 
 def findings_json(placed: Iterable[Placed], judged: int) -> str:
-    """`findings` with rule, level, resource, words and place; `suppressed` is null or why and until when."""
+    """`findings` with rule, level, resource, words and place.
+
+    `suppressed` is null, or why and until when, and the stack in which alone.
+    """
     return json.dumps({"judged": judged, "findings": [_finding(each) for each in placed]}, indent=2)
 
 
@@ -28,5 +31,10 @@ def _finding(placed: Placed) -> dict[str, Any]:
         "mend": finding.rule.mend,
         "file": placed.file,
         "line": placed.line,
-        "suppressed": suppression and {"reason": suppression.reason, "expires": suppression.expires.isoformat()},
+        "suppressed": suppression
+        and {
+            "reason": suppression.reason,
+            "expires": suppression.expires.isoformat(),
+            "stack": suppression.stack or None,
+        },
     }

@@ -41,5 +41,6 @@ def findings_junit(placed: Iterable[Placed], _judged: int) -> str:
 
 def _line(placed: Placed) -> str:
     suppression = placed.finding.suppression
-    mark = f" (suppressed until {suppression.expires}: {suppression.reason})" if suppression else ""
+    alone = f", in {suppression.stack} alone" if suppression and suppression.stack else ""
+    mark = f" (suppressed until {suppression.expires}{alone}: {suppression.reason})" if suppression else ""
     return f"{placed.file}:{placed.line}: {words_of(placed.finding)}{mark}"

@@ -86,7 +86,8 @@ def test_json_holds_all_of_it(folder: Path) -> None:
     answer = json.loads(run(folder, "json").stdout)
     assert answer["judged"] == 3
     assert [(each["rule"], each["line"]) for each in answer["findings"]] == PLACES
-    assert answer["findings"][-1]["suppressed"] == {"reason": "it is <elsewhere> & old", "expires": "9999-12-31"}
+    reason = "it is <elsewhere> & old"
+    assert answer["findings"][-1]["suppressed"] == {"reason": reason, "expires": "9999-12-31", "stack": None}
     assert answer["findings"][0]["suppressed"] is None
 
 

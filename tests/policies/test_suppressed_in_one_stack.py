@@ -59,6 +59,9 @@ def test_it_suppresses_there_and_is_not_missed_elsewhere(project: Path) -> None:
     assert f"suppressed {CARELESS}" in answer.output
     assert "until 9999-12-31: moving in (suppressions.yaml:1, in dev alone)" in answer.output
     assert "CP901" not in answer.output
+    suppressed = [each["suppressed"] for each in json.loads(run("--format", "json").stdout)["findings"]]
+    assert [each["stack"] for each in suppressed if each] == ["dev"]
+    assert "(suppressed until 9999-12-31, in dev alone: moving in)" in run("--format", "junit").stdout
     assert [run("--stack", name).exit_code for name in ("dev", "prod")] == [0, 0]
 
 
