@@ -110,6 +110,7 @@ class LocalStack(Stack):
             who = "an `up` that was cut short, or others," if begun else "others"
             report(f"reading all entries anew, for {who} changed {', '.join(changed)}")
         declared = {entry.label for entry in self._compiled()}
+        self._take_back(mesh, begun.left(standing, declared), report)
         begun.add(declared - {entry.label for entry in standing.held.entries})
         report("applying the posture")
         try:
@@ -117,11 +118,16 @@ class LocalStack(Stack):
         except EngineError:
             mesh.check_alive()  # if somebody died, that is why, and their log says more
             raise
-        with Consul(self.layout.consul_address, mesh.operator_token()) as consul:
-            delete_entries(consul, begun.names() - declared - {entry.label for entry in standing.recorded.entries})
         begun.end()
         mesh.wait_healthy(report)
         self._settle(mesh, report)
+
+    def _take_back(self, mesh: Mesh, names: list[str], report: Callable[[str], None]) -> None:
+        """Delete what an `up` that was cut short has made, which would keep the engine from what it relies on."""
+        if names:
+            report(f"deleting what an `up` that was cut short has made: {', '.join(names)}")
+            with Consul(self.layout.consul_address, mesh.operator_token()) as consul:
+                delete_entries(consul, names)
 
     def _settle(self, mesh: Mesh, report: Callable[[str], None]) -> None:
         """Return when the mesh is seen to do what the posture says."""

@@ -10,10 +10,11 @@ from posture.local.private import write_private
 from posture.model.entries import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from posture.local.consul import Consul
+    from posture.model.held import Standing
 
 __all__ = ["Begun", "delete_entries"]
 
@@ -33,23 +34,34 @@ class Begun:
         return self.file.exists()
 
     def names(self) -> frozenset[str]:
-        """All that are noted; none of a file that is damaged."""
+        """All that are noted; what is damaged says nothing."""
         try:
-            return frozenset(map(str, json.loads(self.file.read_text())))
-        except (OSError, ValueError, TypeError, RecursionError):
+            found = json.loads(self.file.read_text())
+        except (OSError, ValueError, RecursionError):
             return frozenset()
+        return frozenset(filter(_is_ours, found)) if isinstance(found, list) else frozenset()
 
     def add(self, names: Iterable[str]) -> None:
         """Note these as well."""
         write_private(self.file, json.dumps(sorted({*self.names(), *names})))
+
+    def left(self, standing: Standing, declared: Collection[str]) -> list[str]:
+        """Those that Consul holds, no engine has recorded, and nobody declares any more."""
+        recorded = {entry.label for entry in standing.recorded.entries}
+        held = [entry.label for entry in standing.held.entries]
+        return [name for name in held if name in self.names() and name not in recorded and name not in declared]
 
     def end(self) -> None:
         """Forget all: they are recorded, or gone."""
         self.file.unlink(missing_ok=True)
 
 
+def _is_ours(name: object) -> bool:
+    return isinstance(name, str) and name.partition("/")[0] in set(Kind)
+
+
 def delete_entries(consul: Consul, names: Iterable[str]) -> None:
-    """Delete those of these entries that Consul holds, rules before the protocols that they rely on.
+    """Delete entries, rules before the protocols that they rely on.
 
     Raises:
         MeshError: Consul refused; in its words.

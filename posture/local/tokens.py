@@ -82,7 +82,7 @@ def grant(consul: Consul, application: Application, secrets: Secrets, node: str,
     Raises:
         MeshError: Consul refused; in its words.
     """
-    operator = consul.keep_policy("operator", _operator_rules(secrets.services))
+    operator = consul.keep_policy("operator", _operator_rules(secrets.services.keys() - {UNKNOWN}))
     gateway = consul.keep_policy("gateway", _GATEWAY_RULES)
     tokens: dict[str, tuple[str, dict[str, Any]]] = {
         "agent": (secrets.agent, {"NodeIdentities": [{"NodeName": node, "Datacenter": datacenter}]}),
@@ -106,9 +106,9 @@ _GATEWAY_RULES = 'mesh = "read"'
 def _operator_rules(names: Iterable[str]) -> str:
     """What applying a posture takes: writing mesh-wide entries, defaults of our services and gateway, and intentions.
 
-    Ours are also those that the application has had, whose entries are still to be deleted. The wildcard's intentions
-    need the prefix rule. Agents are read because the official Pulumi provider asks one for its datacenter, services and
-    nodes because the UI, in which the operator logs in, shows them.
+    Ours are also those that the application has had, whose entries are still to be deleted, and clients, which may have
+    been services. The wildcard's intentions need the prefix rule. Agents are read because the official Pulumi provider
+    asks one for its datacenter, services and nodes because the UI, in which the operator logs in, shows them.
     """
     services = [f'service "{name}" {{ policy = "write" intentions = "write" }}' for name in sorted(names)]
     return "\n".join(

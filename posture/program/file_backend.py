@@ -97,10 +97,11 @@ class FileBackend:
         return list(self.folder.glob(f".pulumi/stacks/*/{self.stack}.json"))
 
     def _replace(self, checkpoint: Path, *, begin_anew: bool) -> None:
-        """By the one before, which the engine keeps (`backupTarget`), or what it had at the end of an earlier `up`."""
+        """By the newest of the one before, which the engine keeps (`backupTarget`), and those of the ends of `up`s."""
         history = self.folder.glob(f".pulumi/history/*/{self.stack}/{self.stack}-*.checkpoint.json")
-        earlier = [checkpoint.with_name(f"{checkpoint.name}.bak"), *sorted(history, reverse=True)]
-        sound = next((file for file in earlier if file.exists() and _deployment(file) is not None), None)
+        before = checkpoint.parent.glob(f"{checkpoint.name}.bak")
+        earlier = sorted([*before, *history], key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        sound = next((file for file in earlier if _deployment(file) is not None), None)
         if sound is None and not begin_anew:
             raise InputError(
                 f"the state in {checkpoint} is damaged, and so is all that it was before; put a copy of yours there"
@@ -110,7 +111,7 @@ class FileBackend:
         checkpoint.with_name(f"{checkpoint.name}.attrs").unlink(missing_ok=True)  # it has the sum of what was there
         if sound is not None:
             shutil.copy(sound, checkpoint)
-        going_on = f"from the one before it, {sound.name}" if sound else "from an empty one"
+        going_on = f"from the newest that is sound, {sound.name}" if sound else "from an empty one"
         sys.stderr.write(
             f"warning: the state in {checkpoint} is damaged, and kept as {damaged.name}; going on {going_on}\n"
         )

@@ -10,6 +10,8 @@ import pytest
 
 from posture.local.begun import Begun, delete_entries
 from posture.local.consul import Consul
+from posture.model.entries import Entry, Kind
+from posture.model.held import Held, Standing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,13 +32,27 @@ def test_names_add_up_until_an_end(tmp_path: Path) -> None:
     begun.end()
 
 
-@pytest.mark.parametrize("text", ["", "{", "7", "null", "[" * 100_000, "\0"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "7", "null", '"mesh/mesh"', '{"mesh/mesh": 1}', '[1, null, ["a"], "bound-api-gateway/x"]', "[" * 100_000],
+)
 def test_a_damaged_note_says_nothing_and_is_written_anew(tmp_path: Path, text: str) -> None:
     begun = Begun(tmp_path / "begun.json")
     begun.file.write_text(text)
     assert begun.names() == frozenset()
     begun.add(["mesh/mesh"])
     assert begun.names() == {"mesh/mesh"}
+
+
+def held(*names: str) -> Held:
+    return Held(tuple(Entry(Kind.SERVICE_DEFAULTS, name, {}) for name in names), ())
+
+
+def test_what_is_left_is_held_and_neither_recorded_nor_declared_nor_anothers(tmp_path: Path) -> None:
+    begun = Begun(tmp_path / "begun.json")
+    begun.add(f"service-defaults/{name}" for name in ("left", "recorded", "declared", "never-made"))
+    standing = Standing(held("recorded"), held("left", "recorded", "declared", "anothers"))
+    assert begun.left(standing, {"service-defaults/declared"}) == ["service-defaults/left"]
 
 
 def test_rules_are_deleted_before_what_they_rely_on() -> None:

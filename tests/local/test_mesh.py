@@ -211,6 +211,7 @@ def test_a_restart_keeps_certificate_and_tokens(mesh: Mesh) -> None:
         ("operator", "DELETE", "/v1/config/mesh/mesh", None, 200),
         ("operator", "PUT", "/v1/config", {"Kind": "service-defaults", "Name": "details"}, 200),
         ("operator", "PUT", "/v1/config", {"Kind": "service-defaults", "Name": "stranger"}, 403),
+        ("operator", "PUT", "/v1/config", {"Kind": "service-defaults", "Name": "unknown"}, 403),
         ("operator", "DELETE", "/v1/config/service-defaults/details", None, 200),
         (
             "operator",

@@ -36,9 +36,14 @@ def test_an_engine_that_fails_has_said_why(tmp_path: Path, capfd: pytest.Capture
     assert capfd.readouterr() == ("", "error: refused\n")
 
 
-@pytest.mark.parametrize(("replaceable", "said"), [(True, "true\n"), (False, "\n")])
+@pytest.mark.parametrize(
+    ("replaceable", "chosen", "said"),
+    [(True, {}, "true\n"), (False, {}, "\n"), (True, {"PULUMI_SKIP_CHECKPOINTS": "false"}, "false\n")],
+    ids=["it can", "it can't", "a user's choice"],
+)
 def test_a_state_is_written_once_where_it_can_be_made_anew(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], *, replaceable: bool, said: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], chosen: dict[str, str], said: str, *, replaceable: bool
 ) -> None:
-    replace(engine(tmp_path, 'echo "$PULUMI_SKIP_CHECKPOINTS"'), replaceable=replaceable).up()
+    made = engine(tmp_path, 'echo "$PULUMI_SKIP_CHECKPOINTS"')
+    replace(made, replaceable=replaceable, environment={**PATH, **chosen}).up()
     assert capfd.readouterr().out == said

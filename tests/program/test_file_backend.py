@@ -36,6 +36,11 @@ def file(backend: FileBackend, name: str = f"stacks/p/{STACK}.json") -> Path:
     return backend.folder / ".pulumi" / name
 
 
+def write(backend: FileBackend, name: str, text: str, when: int) -> None:
+    file(backend, name).write_text(text)
+    os.utime(file(backend, name), (when, when))
+
+
 def lock(backend: FileBackend, text: str) -> Path:
     found = file(backend, f"locks/organization/p/{STACK}/1.json")
     found.write_text(text)
@@ -53,13 +58,24 @@ def test_a_damaged_state_is_kept_and_replaced_by_the_newest_sound_one(
     backend: FileBackend, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file(backend).write_text(text)
-    file(backend, f"stacks/p/{STACK}.json.bak").write_text("")
+    write(backend, f"stacks/p/{STACK}.json.bak", "", 9)
     for when in (1, 3, 2):
-        file(backend, f"history/p/{STACK}/{STACK}-{when}.checkpoint.json").write_text(checkpoint(str(when)))
+        write(backend, f"history/p/{STACK}/{STACK}-{when}.checkpoint.json", checkpoint(str(when)), when)
     backend.mend(replaceable=False)
     assert backend.salts() == {"3"}
     assert file(backend, f"stacks/p/{STACK}.json.damaged").read_text() == text
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "newest"), [(1, "end"), (3, "before")], ids=["an up came to its end", "one was killed"]
+)
+def test_the_engines_own_backup_counts_where_it_is_newer(backend: FileBackend, when: int, newest: str) -> None:
+    file(backend).write_text("{")
+    write(backend, f"history/p/{STACK}/{STACK}-2.checkpoint.json", checkpoint("end"), 2)
+    write(backend, f"stacks/p/{STACK}.json.bak", checkpoint("before"), when)
+    backend.mend(replaceable=False)
+    assert backend.salts() == {newest}
 
 
 def test_without_a_sound_state_a_stack_is_refused_or_made_anew(backend: FileBackend) -> None:
