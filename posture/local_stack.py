@@ -110,7 +110,7 @@ class LocalStack(Stack):
             who = "an `up` that was cut short, or others," if begun else "others"
             report(f"reading all entries anew, for {who} changed {', '.join(changed)}")
         declared = {entry.label for entry in self._compiled()}
-        self._take_back(mesh, begun.left(standing, declared), report)
+        self._take_back(mesh, [name for name in standing.unrecorded if name not in declared], report)
         begun.add(declared - {entry.label for entry in standing.held.entries})
         report("applying the posture")
         try:
@@ -188,7 +188,8 @@ class LocalStack(Stack):
     def _standing(self, mesh: Mesh) -> Standing:
         outputs = self.engine().backend.outputs("consul:index/configEntry:ConfigEntry")
         recorded = ({"Kind": each["kind"], "Name": each["name"], **json.loads(each["configJson"])} for each in outputs)
-        return Standing(held_entries(recorded), held_entries(self.target(mesh).entries()))
+        held = held_entries(self.target(mesh).entries())
+        return Standing(held_entries(recorded), held, Begun(self.layout.begun).names())
 
     @staticmethod
     def as_held(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

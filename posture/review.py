@@ -67,7 +67,7 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
     resources = tuple(_read(plan, after=True))
     now = _entries(resources)
     drift = _drift(standing, application, before_name) if standing else ()
-    if standing and changed:
+    if standing and (changed or standing.unrecorded):
         then, now = _as_held(standing, now)
     old, new = Access(then), Access(now)
     difference = compare(application, (before_name, old), (posture.name, new))
@@ -102,8 +102,8 @@ def _drift(standing: Standing, application: Application, posture: str) -> tuple[
 def _as_held(standing: Standing, planned: Iterable[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     """What Consul holds before and after; what isn't the stack's is in both."""
     then = standing.held.entries
-    ours = {(each.kind, each.name) for each in (*standing.recorded.entries, *planned)}
-    foreign = [each for each in then if (each.kind, each.name) not in ours]
+    ours = {*standing.unrecorded, *(each.label for each in (*standing.recorded.entries, *planned))}
+    foreign = [each for each in then if each.label not in ours]
     return then, (*map(bare, planned), *foreign)
 
 

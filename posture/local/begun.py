@@ -10,11 +10,10 @@ from posture.local.private import write_private
 from posture.model.entries import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from posture.local.consul import Consul
-    from posture.model.held import Standing
 
 __all__ = ["Begun", "delete_entries"]
 
@@ -44,12 +43,6 @@ class Begun:
     def add(self, names: Iterable[str]) -> None:
         """Note these as well."""
         write_private(self.file, json.dumps(sorted({*self.names(), *names})))
-
-    def left(self, standing: Standing, declared: Collection[str]) -> list[str]:
-        """Those that Consul holds, no engine has recorded, and nobody declares any more."""
-        recorded = {entry.label for entry in standing.recorded.entries}
-        held = [entry.label for entry in standing.held.entries]
-        return [name for name in held if name in self.names() and name not in recorded and name not in declared]
 
     def end(self) -> None:
         """Forget all: they are recorded, or gone."""

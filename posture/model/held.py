@@ -29,16 +29,26 @@ class Held:
 
 
 class Standing(NamedTuple):
-    """The entries that an engine has recorded in its state, and those that Consul holds."""
+    """The entries that an engine has recorded in its state, and those that Consul holds.
+
+    ``begun`` are those, as `KIND/NAME`, that an `up` which was cut short was about to make.
+    """
 
     recorded: Held
     held: Held
+    begun: frozenset[str] = frozenset()
 
     @property
     def changed(self) -> list[str]:
         """The recorded ones that are otherwise by now, or gone: by another's hand, or by an `up` that was cut short."""
         theirs = {(entry.kind, entry.name): entry for entry in self.held.entries}
         return [own.label for own in self.recorded.entries if theirs.get((own.kind, own.name)) != own]
+
+    @property
+    def unrecorded(self) -> list[str]:
+        """Those that such an `up` has made, and no engine has recorded."""
+        recorded = {entry.label for entry in self.recorded.entries}
+        return [each.label for each in self.held.entries if each.label in self.begun and each.label not in recorded]
 
 
 def held_entries(raw: Iterable[Mapping[str, Any]]) -> Held:

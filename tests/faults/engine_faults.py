@@ -68,7 +68,7 @@ def engine_killed_on_a_new_service(subject: Subject, random: Random) -> Struck:
     with with_a_new_service(subject), subject.slow_writes():
         running = subject.up(towards)
         running.until_said(f"/{ADDED} created")
-        time.sleep(random.uniform(0, 2.5))
+        time.sleep(random.uniform(0, 1.5))  # at least one more write goes on
         running.engine().kill()
         assert "may be changed in part" in running.error(FAILED)
     assert any(each.get("Name") == ADDED for each in subject.entries())

@@ -65,16 +65,16 @@ def try_fault(fault: Fault, subject: Subject, seed: int) -> Healed:
     Raises:
         AssertionError: It did not end as wanted.
     """
-    random = Random(f"{fault.name} {seed}")  # noqa: S311 - a test's choice
-    struck = _strike(fault, subject, random)
+    struck = _strike(fault, subject, seed)
     seconds = subject.heal(struck.posture)
     asked = subject.check(struck.foreign)
     struck.clean()
     return Healed(seconds, asked)
 
 
-def _strike(fault: Fault, subject: Subject, random: Random) -> Struck:
-    for _ in range(MOMENTS):
+def _strike(fault: Fault, subject: Subject, seed: int) -> Struck:
+    for attempt in range(MOMENTS):
+        random = Random(f"{fault.name} {seed} {attempt}")  # noqa: S311 - a test's choice
         try:
             return fault.strike(subject, random)
         except TooLateError as late:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from tests.faults.subject import Subject
+    from tests.faults.subject import Running, Subject
 
 FAILED, BAD_INPUT = 1, 2
 KILLED = -signal.SIGKILL
@@ -34,12 +34,19 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
     psutil.wait_procs(found, timeout=10)
 
 
+def _in_time(running: Running, towards: str) -> None:
+    if running.ended:
+        running.end(0)
+        raise TooLateError(towards)
+
+
 def consul_killed(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
     consul = psutil.Process(subject.pid("consul"))
     running = subject.up(towards)
     running.engine()
     time.sleep(random.uniform(0, subject.engine_seconds))
+    _in_time(running, towards)
     consul.kill()
     said = running.end(0)
     healed = "consul died (terminated by SIGKILL); starting it again" in said
@@ -61,6 +68,7 @@ def consul_restarted(subject: Subject, random: Random) -> Struck:
     running = subject.up(towards)
     running.engine()
     time.sleep(random.uniform(0, subject.engine_seconds))
+    _in_time(running, towards)
     _restart(subject, consul, random)
     running.end(0, FAILED)
     return Struck(random.choice([towards, subject.posture]))
@@ -106,9 +114,7 @@ def envoy_killed_during_up(subject: Subject, random: Random) -> Struck:
     envoy = psutil.Process(subject.pid(name))
     running = subject.up(towards)
     time.sleep(random.uniform(0, subject.up_seconds))
-    if running.ended:
-        running.end(0)
-        raise TooLateError(towards)
+    _in_time(running, towards)
     envoy.kill()
     running.end(0, FAILED)
     return Struck(random.choice([towards, subject.posture]))
@@ -125,9 +131,7 @@ def machine_off_during_up(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
     running = subject.up(towards)
     time.sleep(random.uniform(0, subject.up_seconds))
-    if running.ended:
-        running.end(0)
-        raise TooLateError(towards)
+    _in_time(running, towards)
     command = psutil.Process(running.process.pid)
     _kill([command, *command.children(recursive=True), *subject.supervised()])
     running.end(0, KILLED)

@@ -25,6 +25,8 @@ SECTIONS: tuple[Callable[[], str], ...] = (switch_section, fault_section, hostil
 
 
 def main() -> None:
+    if os.environ.keys() >= {"FAULT", "SWITCH"}:
+        sys.exit("name a FAULT or a SWITCH; with both, neither is tried")
     parts = [section() for section in SECTIONS]
     text = "\n".join(
         [

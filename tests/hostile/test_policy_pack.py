@@ -90,5 +90,5 @@ def test_bytes_that_are_no_request(pack: Plugin) -> None:
 def test_a_large_stack(pack: Plugin) -> None:
     body = {"kind": "service-defaults", "name": "a", "configJson": json.dumps({"Protocol": "http"})}
     each = analyzer_pb2.AnalyzerResource(type=TYPES["consul"][0], urn="x", name="a", properties=struct(body))
-    request = analyzer_pb2.AnalyzeStackRequest(resources=[each] * 3_000)
+    request = analyzer_pb2.AnalyzeStackRequest(resources=[each] * 1_000)
     assert pack.answers("AnalyzeStack", request.SerializeToString())[0] is grpc.StatusCode.OK

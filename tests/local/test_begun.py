@@ -48,11 +48,11 @@ def held(*names: str) -> Held:
     return Held(tuple(Entry(Kind.SERVICE_DEFAULTS, name, {}) for name in names), ())
 
 
-def test_what_is_left_is_held_and_neither_recorded_nor_declared_nor_anothers(tmp_path: Path) -> None:
-    begun = Begun(tmp_path / "begun.json")
-    begun.add(f"service-defaults/{name}" for name in ("left", "recorded", "declared", "never-made"))
-    standing = Standing(held("recorded"), held("left", "recorded", "declared", "anothers"))
-    assert begun.left(standing, {"service-defaults/declared"}) == ["service-defaults/left"]
+def test_what_is_unrecorded_is_held_and_was_begun() -> None:
+    begun = frozenset({"service-defaults/made", "service-defaults/recorded", "service-defaults/never-made"})
+    assert Standing(held("recorded"), held("made", "recorded", "anothers"), begun).unrecorded == [
+        "service-defaults/made"
+    ]
 
 
 def test_rules_are_deleted_before_what_they_rely_on() -> None:

@@ -99,7 +99,7 @@ def _each(*switches: Callable[[Switching], Outcome]) -> Callable[[Switching], tu
 
 WALKS = (
     Walk("shipped", "between shipped postures", partial(_through, SHIPPED, AT_ONCE), settled=True),
-    Walk("shipped-slowly", "the same, slowly", partial(_through, SHIPPED, SLOWLY)),
+    Walk("shipped-slowly", "between shipped postures, slowly", partial(_through, SHIPPED, SLOWLY)),
     Walk("made", "between made postures, slowly", _through_made),
     Walk("opened-page", "to a page, from what was behind it", _each(*[behind_a_closed_page] * BEHIND)),
     Walk("handed-on", "from one caller to another who shows it, slowly", _each(handed_on)),
@@ -110,7 +110,7 @@ WALKS = (
     ),
     Walk(
         "unordered",
-        "the same with the order of writes switched off: these have to be wrong",
+        "the last row with the order of writes switched off: these have to be wrong",
         _each(partial(strict_to_closed, ordered=False), partial(stricter_entrance, ordered=False)),
         wrong=True,
     ),
