@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -68,8 +68,14 @@ def fault_section() -> str:
     workers = [threading.Thread(target=_work, args=(number, left, tallies)) for number in meshes]
     for worker in workers:
         worker.start()
-    for worker in workers:
-        worker.join()
+    try:
+        for worker in workers:
+            worker.join()
+    except KeyboardInterrupt:
+        with suppress(Empty):
+            while True:
+                left.get_nowait()  # what is being tried comes to its end
+        raise
     return rendered(tallies)
 
 
