@@ -107,8 +107,8 @@ class LocalStack(Stack):
         standing, begun = self._standing(mesh), Begun(self.layout.begun)
         changed = standing.changed
         if changed:
-            who = "an `up` that was cut short, or others," if begun else "others"
-            report(f"reading all entries anew, for {who} changed {', '.join(changed)}")
+            who = "an `up` that was cut short, or others," if begun.unfinished else "others"
+            report(f"reading all entries anew, for {who} have changed {', '.join(changed)}")
         declared = {entry.label for entry in self._compiled()}
         self._take_back(mesh, [name for name in standing.unrecorded if name not in declared], report)
         begun.add(declared - {entry.label for entry in standing.held.entries})

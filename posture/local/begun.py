@@ -28,7 +28,8 @@ class Begun:
 
     file: Path
 
-    def __bool__(self) -> bool:
+    @property
+    def unfinished(self) -> bool:
         """Whether an `up` has not come to its end."""
         return self.file.exists()
 

@@ -41,8 +41,8 @@ class Standing(NamedTuple):
     @property
     def changed(self) -> list[str]:
         """The recorded ones that are otherwise by now, or gone: by another's hand, or by an `up` that was cut short."""
-        theirs = {(entry.kind, entry.name): entry for entry in self.held.entries}
-        return [own.label for own in self.recorded.entries if theirs.get((own.kind, own.name)) != own]
+        theirs = {entry.label: entry for entry in self.held.entries}
+        return [own.label for own in self.recorded.entries if theirs.get(own.label) != own]
 
     @property
     def unrecorded(self) -> list[str]:

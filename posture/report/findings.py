@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from policies.judging import Finding
+    from policies.view import Suppression
 
-__all__ = ["Placed", "words_of"]
+__all__ = ["Placed", "alone", "words_of"]
 
 
 class Placed(NamedTuple):
@@ -21,3 +22,8 @@ class Placed(NamedTuple):
 def words_of(finding: Finding) -> str:
     """The finding in one line, and what to do."""
     return f"{finding}. {finding.rule.mend}"
+
+
+def alone(suppression: Suppression) -> str:
+    """To which stack a suppression is confined, as the end of a clause; empty if it is for all."""
+    return f", in {suppression.stack} alone" if suppression.stack else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from policies.registry import RULES
-from posture.report.findings import words_of
+from posture.report.findings import alone, words_of
 from posture.report.xml_text import xml_text
 
 if TYPE_CHECKING:
@@ -41,6 +41,5 @@ def findings_junit(placed: Iterable[Placed], _judged: int) -> str:
 
 def _line(placed: Placed) -> str:
     suppression = placed.finding.suppression
-    alone = f", in {suppression.stack} alone" if suppression and suppression.stack else ""
-    mark = f" (suppressed until {suppression.expires}{alone}: {suppression.reason})" if suppression else ""
+    mark = f" (suppressed until {suppression.expires}{alone(suppression)}: {suppression.reason})" if suppression else ""
     return f"{placed.file}:{placed.line}: {words_of(placed.finding)}{mark}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from policies.rule import Level
+from posture.report.findings import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +33,7 @@ def findings_text(placed: Iterable[Placed], judged: int) -> Text:
         )
         if finding.suppression:
             until = f"until {finding.suppression.expires}: {finding.suppression.reason}"
-            alone = f", in {finding.suppression.stack} alone" if finding.suppression.stack else ""
-            lines.append(Text(f"    {until} ({finding.suppression.where}{alone})", "dim"))
+            lines.append(Text(f"    {until} ({finding.suppression.where}{alone(finding.suppression)})", "dim"))
         else:
             lines.append(Text(f"    {finding.rule.mend}", "dim"))
     refused = sum(each.finding.refuses for each in placed)

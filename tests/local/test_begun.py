@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 def test_names_add_up_until_an_end(tmp_path: Path) -> None:
     begun = Begun(tmp_path / "begun.json")
-    assert not begun
+    assert not begun.unfinished
     assert begun.names() == frozenset()
     begun.add([])
-    assert begun
+    assert begun.unfinished
     begun.add(["mesh/mesh"])
     begun.add(["service-defaults/details", "mesh/mesh"])
     assert begun.names() == {"mesh/mesh", "service-defaults/details"}
     assert stat.S_IMODE(begun.file.stat().st_mode) == 0o600
     begun.end()
-    assert not begun
+    assert not begun.unfinished
     begun.end()
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.switching.switches import Switching
 
-__all__ = ["WALKS", "switch_section"]
+__all__ = ["switch_section"]
 
 MADE, BEHIND, AT_ONCE = 20, 10, (0.0, 0.0)
 HEAD = (
