@@ -21,8 +21,12 @@ __all__ = ["register", "unhealthy"]
 
 Body = dict[str, Any]
 _FINGERPRINT = "registration"
-_OFTEN = {"Interval": "1s", "Timeout": "1s"}
-"""A service is unhealthy until its first check passes, so the interval is most of a start's time."""
+_OFTEN = {"Interval": "1s", "Timeout": "10s"}
+"""A service is unhealthy until its first check passes, so the interval is most of a start's time.
+
+Consul would take it for the timeout too, and one slow second of this machine would have callers answered 503, "no
+healthy upstream" (measured). A process that has ended refuses its check at once.
+"""
 
 
 def register(

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -142,6 +143,18 @@ def test_a_consul_started_again_behind_our_back_is_told_of_all_members(mesh: Mes
         mesh.wait_healthy(print, timeout=20)
         assert {"details-v1", "fortio", "gateway"} <= set(consul.call("GET", "/agent/services"))
     assert mesh.status().healthy
+
+
+def test_a_service_that_stalls_for_two_seconds_is_still_called(mesh: Mesh) -> None:
+    service = psutil.Process(pids(mesh)["details-v1"])
+    service.suspend()
+    try:
+        time.sleep(2.5)  # a check a second, and a second for its answer if nobody says otherwise
+        with mesh._consul() as consul:
+            checks = consul.call("GET", "/agent/checks?filter=ServiceName matches `details`").values()
+    finally:
+        service.resume()
+    assert [check["Status"] for check in checks] == ["passing"] * 3
 
 
 def test_a_write_is_in_force_when_its_proxy_has_heard_and_nothing_drains(mesh: Mesh, application: Application) -> None:

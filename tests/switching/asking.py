@@ -152,7 +152,3 @@ class Visitor:
                 inner = re.search(rf"{to} answered (\d+)", text)  # the page says so in the place of the part
                 said = inner[1] if inner else words
                 self.answers[cell].append(Answer(begun, time.time() - begun, SHOWN[to] in text, said))
-
-    def failed(self) -> set[float]:
-        """When those pages were asked for that failed, or a part of which did."""
-        return {answer.begun for given in self.answers.values() for answer in given if answer.failed}

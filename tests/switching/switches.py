@@ -30,8 +30,15 @@ BEFORE, AFTER = 0.7, 1.5  # seconds
 HEARD_WITHIN = 0.5
 """Seconds within which all instances of a service have heard of a write; 0.3 is usual."""
 
-ENDED_UNDER_A_REQUEST = r"^cluster\..*\.consul\.upstream_cx_destroy_remote_with_active_rq$"
-"""An Envoy's counters of connections to other members that these have closed before they had answered."""
+CUT_OFF = {
+    ("503",): r"^cluster\..*\.consul\.upstream_cx_destroy_remote_with_active_rq$",
+    ("RemoteDisconnected", "ConnectionResetError"): r"^http\.ingress_upstream_.*\.downstream_cx_destroy_local$",
+}
+"""How a page load fails that the end of a drain meets, and which counter of Envoys counts these.
+
+Behind the gateway the caller's Envoy counts a connection that was closed before it was answered, and says 503. At the
+gateway the visitor's own is closed; visitors close theirs when they are answered, so the gateway closes no other.
+"""
 
 
 @dataclass
@@ -100,7 +107,7 @@ class Switching:
             *askers(self.target, [*sorted(self.application.sources), UNKNOWN], sorted(wanted)),
             *coming,
         ]
-        ended = self._ended_under_a_request()
+        counted = {counter: self._counted(counter) for counter in CUT_OFF.values()}
         stop = threading.Event()
         threads = [threading.Thread(target=asker.run, args=(stop,), daemon=True) for asker in everybody]
         for thread in threads:
@@ -113,13 +120,16 @@ class Switching:
             stop.set()
             for thread in threads:
                 thread.join()
-        ended = self._ended_under_a_request() - ended
-        failed = set[float]().union(*(each.failed() for each in coming))
-        cut_off = failed if len(failed) <= ended else set()
+        failed = [each for visitor in coming for given in visitor.answers.values() for each in given if each.failed]
+        cut_off = set[float]()
+        for words, counter in CUT_OFF.items():
+            loads = {answer.begun for answer in failed if answer.words.startswith(words)}
+            if len(loads) <= self._counted(counter) - counted[counter]:
+                cut_off |= loads
         return self._judge(everybody, before, after, cut_off, f"{old} → {new}")
 
-    def _ended_under_a_request(self) -> int:
-        return sum(count(self.target, name, ENDED_UNDER_A_REQUEST) or 0 for name in self.target.proxies())
+    def _counted(self, counter: str) -> int:
+        return sum(count(self.target, name, counter) or 0 for name in self.target.proxies())
 
     def _mixed(self, cell: Cell) -> float:
         """For how long (seconds) a cell may be answered by either posture.

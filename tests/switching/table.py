@@ -56,8 +56,8 @@ may change more than once for a second and a half: each of them hears by itself.
 on an instance answers a caller by the new posture only, an upper bound: ten are asked each second. The page, loaded
 three times a second, is told apart: between two loads the connections behind it are idle, and such a one has an answer
 by the old rules to give until its drain of a second ends ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)). *Cut
-off* are page loads that this end met: they failed, and the callers' Envoys have counted as many connections that were
-ended under a request.
+off* are page loads that this end met: they failed, and the Envoys have counted as many connections that were ended
+under a request, the callers' between services and the gateway its visitors'.
 """
 
 
