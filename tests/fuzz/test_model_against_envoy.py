@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from posture.model.access import Access
@@ -33,6 +34,13 @@ pytestmark = [pytest.mark.mesh, pytest.mark.timeout(600 + 60 * MINUTES)]
 @pytest.mark.parametrize("file", sorted(REGRESSIONS.glob("*.json")), ids=lambda file: file.stem)
 def test_what_once_differed_agrees(lab: Lab, file: Path, tmp_path: Path) -> None:
     assert Fuzz(lab, tmp_path).ask(Case.from_json(json.loads(file.read_text()))) is None
+
+
+def test_a_consul_that_dies_is_started_again(lab: Lab, tmp_path: Path) -> None:
+    first, second = (Case.from_json(json.loads(file.read_text())) for file in sorted(REGRESSIONS.glob("*.json"))[:2])
+    lab.apply(first)
+    psutil.Process(lab.mesh.consul.pid).kill()
+    assert Fuzz(lab, tmp_path).ask(second) is None
 
 
 def test_random_meshes_answer_as_the_model_does(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
