@@ -6,7 +6,7 @@ import gc
 
 __all__ = ["collect_seldom"]
 
-_OBJECTS = 100_000
+_OBJECTS = 1_000_000
 """After so many new ones; Python's own number is 700."""
 
 
