@@ -14,7 +14,7 @@ from posture.verify.answers import UPSTREAM_TIME
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from posture.local.probing import LocalTarget
     from posture.model.matrix import Sample
@@ -99,8 +99,10 @@ class Asker:
         return let_in, f"{answer.status} {text[:60]}"
 
 
-def askers(target: LocalTarget, sources: Iterable[str], samples: Sequence[Sample]) -> list[Asker]:
-    """One for each caller, instance and version of TLS."""
+def askers(
+    target: LocalTarget, sources: Iterable[str], samples: Sequence[Sample], watched: Callable[[Cell], bool]
+) -> list[Asker]:
+    """One for each caller, instance and version of TLS; of its questions every other one is watched, if any is."""
     found = []
     for source in sources:
         for tls in FLOORS:
@@ -108,8 +110,16 @@ def askers(target: LocalTarget, sources: Iterable[str], samples: Sequence[Sample
             for destination in sorted({sample.destination for sample in samples} - {source}):
                 for endpoint in target.sidecars(destination):
                     cells = [Cell(source, *each, endpoint.instance, tls) for each in samples if each[0] == destination]
-                    found.append(Asker(context, (endpoint.host, endpoint.port), cells))
+                    found.append(Asker(context, (endpoint.host, endpoint.port), _by_turns(cells, watched)))
     return found
+
+
+def _by_turns(cells: Sequence[Cell], watched: Callable[[Cell], bool]) -> Sequence[Cell]:
+    often, seldom = ([cell for cell in cells if watched(cell) is which] for which in (True, False))
+    if not often or not seldom:
+        return cells
+    turns = range(max(len(often), len(seldom)))
+    return [cell for turn in turns for cell in (often[turn % len(often)], seldom[turn % len(seldom)])]
 
 
 def visitors(target: LocalTarget) -> list[Visitor]:

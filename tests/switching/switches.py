@@ -102,9 +102,16 @@ class Switching:
             *rule_samples(Access(before), self.application),
             *rule_samples(Access(after), self.application),
         }
+        gateway = self.application.gateway.name
+        ends = _End(gateway, before), _End(gateway, after)
         coming = visitors(self.target)
         everybody: list[Asker | Visitor] = [
-            *askers(self.target, [*sorted(self.application.sources), UNKNOWN], sorted(wanted)),
+            *askers(
+                self.target,
+                [*sorted(self.application.sources), UNKNOWN],
+                sorted(wanted),
+                lambda cell: ends[0].allows(cell) != ends[1].allows(cell),
+            ),
             *coming,
         ]
         counted = {counter: self._counted(counter) for counter in CUT_OFF.values()}
@@ -126,7 +133,7 @@ class Switching:
             loads = {answer.begun for answer in failed if answer.words.startswith(words)}
             if len(loads) <= self._counted(counter) - counted[counter]:
                 cut_off |= loads
-        return self._judge(everybody, before, after, cut_off, f"{old} → {new}")
+        return self._judge(everybody, ends, cut_off, f"{old} → {new}")
 
     def _counted(self, counter: str) -> int:
         return sum(count(self.target, name, counter) or 0 for name in self.target.proxies())
@@ -144,16 +151,9 @@ class Switching:
         return compile_entries(self.application, load_posture(self.project.folder / "stacks", name, self.application))
 
     def _judge(
-        self,
-        everybody: list[Asker | Visitor],
-        before: tuple[Entry, ...],
-        after: tuple[Entry, ...],
-        cut_off: set[float],
-        name: str,
+        self, everybody: list[Asker | Visitor], ends: tuple[_End, _End], cut_off: set[float], name: str
     ) -> Outcome:
         found = Outcome(cut_off=len(cut_off))
-        gateway = self.application.gateway.name
-        ends = _End(gateway, before), _End(gateway, after)
         changing: dict[tuple[str, ...], list[tuple[float, bool]]] = {}
         for asker in everybody:
             for cell, given in asker.answers.items():

@@ -49,15 +49,16 @@ INTRO = """\
 
 Every cell of the matrix is asked all the time, by clients of TLS 1.2 and 1.3 over connections that they keep, and the
 page by a visitor of each, while `posture up` moves the mesh. A client whose connection was closed asks once more, as
-any does. An answer is wrong if it lets in what neither posture allows,
-refuses what both allow (a 5xx does), or changes more than once. What the page has of a service with several instances
-may change more than once for a second and a half: each of them hears by itself. *Slowly*: each write is held back up to
-0.8 s, so that every moment in between lasts. The time to settle is from the last write to the first question from which
-on an instance answers a caller by the new posture only, an upper bound: ten are asked each second. The page, loaded
-three times a second, is told apart: between two loads the connections behind it are idle, and such a one has an answer
-by the old rules to give until its drain of a second ends ([ADR 6](adr/0006-a-connection-outlives-its-rules.md)). *Cut
-off* are page loads that this end met: they failed, and the Envoys have counted as many connections that were ended
-under a request, the callers' between services and the gateway its visitors'.
+any does. An answer is wrong if it lets in what neither posture allows, refuses what both allow (a 5xx does), or
+changes more than once. What the page has of a service with several instances may change more than once for a second
+and a half: each of them hears by itself. *Slowly*: each write is held back up to 0.8 s, so that every moment in
+between lasts. The time to settle is from the last write to the first question from which on an instance answers a
+caller by the new posture only, an upper bound: each caller asks an instance five questions a second whose answers
+change. The page, loaded three times a second, is told apart: between two loads the connections behind it are idle,
+and such a one has an answer by the old rules to give until its drain of a second ends
+([ADR 6](adr/0006-a-connection-outlives-its-rules.md)). *Cut off* are page loads that this end met: they failed, and the
+Envoys have counted as many connections that were ended under a request, the callers' between services and the gateway
+its visitors'.
 """
 
 
