@@ -39,7 +39,9 @@ def test_what_once_differed_agrees(lab: Lab, file: Path, tmp_path: Path) -> None
 def test_a_consul_that_dies_is_started_again(lab: Lab, tmp_path: Path) -> None:
     first, second = (Case.from_json(json.loads(file.read_text())) for file in sorted(REGRESSIONS.glob("*.json"))[:2])
     lab.apply(first)
-    psutil.Process(lab.mesh.consul.pid).kill()
+    pid = lab.mesh.consul.pid
+    assert pid  # without one psutil would take this process
+    psutil.Process(pid).kill()
     assert Fuzz(lab, tmp_path).ask(second) is None
 
 

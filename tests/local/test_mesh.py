@@ -44,10 +44,14 @@ def gone(pid: int | None) -> bool:
         return True
 
 
-def kill(mesh: Mesh, name: str) -> None:
+def process_of(mesh: Mesh, name: str) -> psutil.Process:
     pid = pids(mesh)[name]
-    assert pid
-    psutil.Process(pid).kill()
+    assert pid  # without one psutil would take this process
+    return psutil.Process(pid)
+
+
+def kill(mesh: Mesh, name: str) -> None:
+    process_of(mesh, name).kill()
     eventually(lambda: pids(mesh)[name] is None)  # not `gone`: of Envoy's threads the first to end makes it a zombie
 
 
@@ -146,7 +150,7 @@ def test_a_consul_started_again_behind_our_back_is_told_of_all_members(mesh: Mes
 
 
 def test_a_service_that_stalls_for_two_seconds_is_still_called(mesh: Mesh) -> None:
-    service = psutil.Process(pids(mesh)["details-v1"])
+    service = process_of(mesh, "details-v1")
     service.suspend()
     try:
         time.sleep(2.5)  # a check a second, and a second for its answer if nobody says otherwise
