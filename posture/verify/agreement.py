@@ -121,14 +121,15 @@ def observe(
     """Ask until every answer is the model's, or the time (seconds) is up.
 
     Each destination is asked by one thread at a time, so that a limit of one connection is enough for it; what comes
-    by the gateway is asked last, for the gateway keeps its connection. Where others hold all the connections of a
-    limit, idle ones included, nothing can be asked and nothing is claimed; Envoy's own count of them is the witness.
+    by the gateway is asked when all else has its answer, for the gateway keeps its connection. Where others hold all
+    the connections of a limit, idle ones included, nothing can be asked and nothing is claimed; Envoy's own count of
+    them is the witness.
 
     Args:
         access: The model.
         questions: What to ask, each once.
         target: The mesh.
-        timeout: Seconds for each destination.
+        timeout: Seconds for each destination, and as many again for what comes to it by the gateway.
         report: Is called as each question is done with, from several threads.
 
     Returns:
@@ -136,7 +137,7 @@ def observe(
     """
     order = list(questions)
     groups: dict[str, list[Question]] = {}
-    for question in sorted(order, key=lambda question: isinstance(question.request, Arrival)):
+    for question in order:
         groups.setdefault(question.destination, []).append(question)
     with ThreadPoolExecutor(max_workers=max(len(groups), 1)) as pool:
         each = pool.map(lambda item: _Group(access, target, *item).ask(timeout, report), groups.items())
@@ -155,9 +156,13 @@ class _Group:
         self._limit = access.connection_limit(destination)
 
     def ask(self, timeout: float, report: Callable[[], None]) -> list[Observation]:
+        straight = [question for question in self._questions if not isinstance(question.request, Arrival)]
+        by_gateway = [question for question in self._questions if isinstance(question.request, Arrival)]
+        return [seen for part in (straight, by_gateway) if part for seen in self._ask(part, timeout, report)]
+
+    def _ask(self, left: list[Question], timeout: float, report: Callable[[], None]) -> list[Observation]:
         begun, full = time.monotonic(), False
         done: list[Observation] = []
-        left = self._questions
         while True:
             open_ones = []
             for question in left:

@@ -260,6 +260,22 @@ def test_a_destination_is_asked_one_by_one_and_by_the_gateway_last(mesh: ToldMes
     assert min(ways_in) > last_direct
 
 
+def test_a_place_that_was_taken_for_a_moment_is_not_left_to_the_gateway() -> None:
+    """Consul's check of the port takes the only place once a second; the gateway would keep it for an hour."""
+    mesh = mesh_under("rate-limited", through="one-connection")
+    checked = [SILENT]
+
+    def held(request: Request) -> Answer:
+        mesh.connections = int(any(isinstance(each, Arrival) and each.path == "/productpage" for each in mesh.asked))
+        if mesh.connections or checked:
+            return checked.pop() if checked else SILENT
+        return SERVED if mesh.access.decide(request).allowed else DENIED
+
+    mesh.told["productpage-v1"] = held
+    assert {each.outcome for each in observed(mesh, timeout=5)} == {Outcome.HOLDS}
+    assert not checked
+
+
 def test_an_arrival_that_is_led_to_another_service_says_so(mesh: ToldMesh) -> None:
     [cell] = [
         each
