@@ -56,8 +56,8 @@ def posture() -> None:
 def up(name: str | None, stack: str, through: str | None) -> None:
     """Start a stack's mesh where it isn't running, and move it to POSTURE; on Kubernetes, install what is missing.
 
-    Without POSTURE the stack keeps the one that its configuration names. Run it again after an interruption, an
-    error or a restart of the machine: it goes on from where things stand.
+    POSTURE is written into the stack's file, and without it the one that is there is kept. Run it again after an
+    interruption, an error or a restart of the machine: it goes on from where things stand.
     """
     started = time.monotonic()
     opened = open_stack(stack, err)

@@ -21,7 +21,7 @@ from posture.model.document import nearest, read_documents
 from posture.model.entries import Entry, compile_entries
 from posture.model.manifests.inventory import inventory
 from posture.model.origins import origins
-from posture.model.settings import Settings, read_settings, settings_from, state_folder
+from posture.model.settings import Settings, project_settings, read_settings, settings_from, state_folder
 from posture.model.settings import stacks as stacks_of
 from posture.report.findings import Placed
 from posture.stack import find_project
@@ -142,7 +142,8 @@ def _posture(document: Document, application: str | None, pack: Pack) -> Judged:
     project, name = document.file.absolute().parent.parent, document.file.stem
     if document.file.absolute().parent.name != "stacks":
         raise InputError("a posture is judged in the folder stacks/ of its project", file=document.file)
-    settings = settings_from("dev", {"posture": name, **({"application": application} if application else {})})
+    application = application or project_settings(project).application
+    settings = settings_from("dev", {"posture": name, "application": application})
     loaded, posture = settings.load(project)
     judged = stack_resources(settings, loaded, posture, name)
     resources = tuple(each for each in judged if file_of(each.view) is None)

@@ -29,6 +29,7 @@ __all__ = [
     "Settings",
     "consul_host",
     "consul_url",
+    "project_settings",
     "read_settings",
     "settings_from",
     "stacks",
@@ -115,6 +116,15 @@ def settings_from(stack: str, values: Mapping[str, Any]) -> Settings:
         InputError: A value that can't be.
     """
     return parse(Document(Path(f"Pulumi.{stack}.yaml"), dict(values), {}), Settings)
+
+
+def project_settings(project: Path) -> Settings:
+    """What a stack is set to whose own file says nothing.
+
+    Raises:
+        InputError: A key or value that can't be, by file and line.
+    """
+    return parse(_defaults(project), Settings)
 
 
 def state_folder(project: Path, stack: str) -> Path:

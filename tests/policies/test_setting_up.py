@@ -152,6 +152,21 @@ def test_options_change_what_a_rule_refuses(tmp_path: Path) -> None:
     assert judged(tmp_path, entry, config='{"CP403": {"edition": "enterprise"}}')[0] == 0
 
 
+def test_a_posture_file_is_judged_for_the_project_s_own_application(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apps").mkdir()
+    shutil.copy(ROOT / "apps" / "bookinfo.yaml", tmp_path / "apps" / "shop.yaml")
+    shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
+    (tmp_path / "Pulumi.yaml").write_text("name: x\nconfig: {application: {default: shop}}\n")
+    monkeypatch.chdir(tmp_path)
+
+    arguments = ["policy", "stacks/deny-all.yaml"]
+    assert "nothing refused" in CliRunner().invoke(posture, arguments, catch_exceptions=False).output
+    with pytest.raises(InputError, match="no application 'bookinfo'; known: shop"):
+        CliRunner().invoke(posture, [*arguments, "--application", "bookinfo"], catch_exceptions=False)
+
+
 def test_a_stack_s_own_edition_counts_unless_the_rule_s_option_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
