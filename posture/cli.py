@@ -14,11 +14,12 @@ import traceback
 from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.text import Text
 
 from posture.commands.access import diff, explain_command, matrix
 from posture.commands.manifests import manifests
 from posture.commands.opening import open_stack
+from posture.commands.output import err, out, show, show_step
 from posture.commands.policy import policy
 from posture.commands.preview import preview
 from posture.commands.verify import verify
@@ -40,7 +41,6 @@ __all__ = ["main"]
 
 stack_option = click.option("--stack", "-s", default="dev", show_default=True, help="The stack to work on.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for machines.")
-out, err = Console(), Console(stderr=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,15 +64,16 @@ def up(name: str | None, stack: str, through: str | None) -> None:
     wanted = opened.wanted(name, through)
     with opened.exclusively():
         opened.choose(wanted)
-        opened.up(_report)
+        opened.up(show_step)
     application, chosen = opened.load()
-    out.print(f"\n[bold green]{chosen.name}[/] is live on stack {stack} ({time.monotonic() - started:.0f} s)\n")
+    live = f" is live on stack {stack} ({time.monotonic() - started:.0f} s)\n"
+    out.print(Text.assemble("\n", (chosen.name, "bold green"), live))
     out.print(f"  page    {opened.page}", highlight=False)
     if isinstance(opened, LocalStack):
         out.print(f"  Consul  {opened.settings.consul_address}/ui", highlight=False)
     out.print()
     out.print("Open, and all else is denied:" if chosen.grants else "Nothing is open.")
-    out.print(grants_table(chosen))
+    show(grants_table(chosen))
     for words in slow_words(in_force(chosen.limits), opened.settings.proxies, application.gateway.name):
         out.print(words, style="yellow", highlight=False, soft_wrap=True)
 
@@ -90,7 +91,7 @@ def down(stack: str) -> None:
 
         opened = ClusterStack(project, stack, err)
         with opened.exclusively():
-            opened.down(_report)
+            opened.down(show_step)
         kept = opened.layout.passphrase.exists()
     left = "its passphrase" if kept else "nothing of it"
     out.print(f"stack {stack} is down; {left} is left")
@@ -108,7 +109,7 @@ def status(stack: str, *, as_json: bool) -> None:
         click.echo(json.dumps({**dataclasses.asdict(found), "stack": stack, "applied": applied}, default=str))
     else:
         out.print(f"stack {stack}: {applied.get('posture', 'no posture applied yet')}\n", highlight=False)
-        out.print(processes_table(found.processes))
+        show(processes_table(found.processes))
     sys.exit(0 if found.healthy else 1)
 
 
@@ -125,7 +126,7 @@ def list_tools(*, install: bool, for_tests: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dict(zip(("name", "version", "origin", "path"), row, strict=True)) for row in rows]))
     else:
-        out.print(tools_table(rows))
+        show(tools_table(rows))
 
 
 @posture.command()
@@ -151,11 +152,6 @@ def schema(shape: str) -> None:
 
 for command in (matrix, explain_command, diff, manifests, policy, preview, verify):
     posture.add_command(command)
-
-
-def _report(step: str) -> None:
-    """Print a step as it begins; the steps are few, and a log shows them as well as a terminal."""
-    err.print(f"[dim]·[/] {step}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -186,6 +182,6 @@ def main() -> None:
 
 
 def _fail(words: str, code: int) -> None:
-    err.print("[bold red]error:[/] ", end="")
+    err.print(Text("error:", "bold red"), end=" ")
     click.echo(words, err=True)
     sys.exit(code)

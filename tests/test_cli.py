@@ -68,6 +68,11 @@ CONFIGURATIONS = {
     ),
     "unknown target": ("config:\n  consul-posture:target: moon\n", ":2: 'target' is 'moon'; it must be 'local'"),
     "port too high": ("config:\n  consul-posture:gatewayPort: 70000\n", ":2: 'gatewayPort' must be at most 65535"),
+    "a secret among the chart's values": (
+        "config:\n  consul-posture:consulValues: {server: {token: {secure: v1:x}}}\n",
+        ":2: 'consulValues' holds a secret, which Pulumi's state would have in plain text",
+    ),
+    "a secret posture": ("config:\n  consul-posture:posture: {secure: v1:x}\n", ":2: 'posture' holds a secret"),
     "no loopback": ("config:\n  consul-posture:localNetwork: '10.1'\n", ":2: '10.1' is no valid 'localNetwork'"),
     "unknown application": ("config:\n  consul-posture:application: shop\n", "no application 'shop'; known: bookinfo"),
     "unknown posture": ("config:\n  consul-posture:posture: open\n", "no posture 'open'; known: "),

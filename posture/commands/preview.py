@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 import policies
 from posture.commands.opening import open_stack
+from posture.commands.output import err
 from posture.commands.resources import open_pack
 from posture.errors import InputError
 from posture.local.mesh import MeshError
@@ -40,7 +40,6 @@ _BASE = (
     "Compare with this revision: who may call whom, and under what limits and protections; not images, the number of "
     "instances, or Consul's chart and its values. Without it, compare everything with what is deployed."
 )
-err = Console(stderr=True)
 
 
 @click.command()
@@ -76,7 +75,7 @@ def preview(stacks: tuple[str, ...], base: str | None, out: Path | None, fail_on
         click.echo(text, nl=False)
     failures = [each for each in reviews if isinstance(each, Failure)]
     for each in failures:
-        err.print(f"no preview of {each.stack}: {each.words}", highlight=False, soft_wrap=True, markup=False)
+        err.print(f"no preview of {each.stack}: {each.words}", highlight=False, soft_wrap=True)
     if failures:
         sys.exit(2)
     if _fails([each for each in reviews if isinstance(each, Review)], fail_on):

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from posture.commands.opening import open_stack
-from posture.commands.output import show
+from posture.commands.output import err, show, show_step
 from posture.errors import InputError
 from posture.local.errors import MeshError
 from posture.model.entries import compile_entries
@@ -45,7 +44,6 @@ __all__ = ["verify"]
 
 _LONGEST_LOG = 1_000_000
 file_option = click.Path(dir_okay=False, writable=True, allow_dash=True)
-err = Console(stderr=True)
 
 
 @click.command()
@@ -87,7 +85,7 @@ def _report(found: Verification, subject: Subject, files: Mapping[str, str | Non
         "junit": lambda: verification_junit(found),
         "html": lambda: _html(found, subject),
     }
-    show(verification_text(found), err="-" in files.values())
+    show(verification_text(found), to_err="-" in files.values())
     for form, file in files.items():
         if file:
             _write(file, reports[form]())
@@ -148,7 +146,7 @@ class _Bar:
 
     def begin(self, words: str, total: int) -> None:
         if self._shown is None:
-            err.print(f"[dim]·[/] {words}", highlight=False, soft_wrap=True)
+            show_step(words)
             return
         if self._task is not None:
             self._shown.remove_task(self._task)

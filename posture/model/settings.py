@@ -6,6 +6,7 @@ The engine hands a program these values; the command line needs them before the 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "GATEWAY_KEY",
+    "KEY_IN_PLAIN_TEXT",
     "SEALED",
     "Settings",
     "consul_host",
     "consul_url",
+    "not_secret",
     "project_settings",
     "read_settings",
     "settings_from",
@@ -38,6 +42,10 @@ __all__ = [
 ]
 
 _NAMESPACE = "consul-posture:"
+_TARGET = re.compile(r"""^(?:[^#\n]*\bconsul-posture:|\s*["']?)target["']?\s*:\s*["']?(\w+)""", re.MULTILINE)
+GATEWAY_KEY = "gatewayKey"
+"""The one key whose value is a secret."""
+KEY_IN_PLAIN_TEXT = f"'{GATEWAY_KEY}' is in plain text; set it with: pulumi config set --secret {GATEWAY_KEY}"
 SEALED = "[secret]"
 """Stands for a secret value, which only the engine can read."""
 
@@ -143,11 +151,11 @@ def read_settings(project: Path, stack: str) -> Settings:
     parse(defaults, Settings)
     own = _configured(project / f"Pulumi.{stack}.yaml")
     data = {key: _unsealed(value) for key, value in own.data.items()}
-    if data.get("gatewayKey") not in {None, "", SEALED}:
-        own.fail(
-            "'gatewayKey' is in plain text; set it with: pulumi config set --secret gatewayKey",
-            "gatewayKey",
-        )
+    if data.get(GATEWAY_KEY) not in {None, "", SEALED}:
+        own.fail(KEY_IN_PLAIN_TEXT, GATEWAY_KEY)
+    for key, value in own.data.items():
+        if key != GATEWAY_KEY and _has_secret(value):
+            own.fail(not_secret(key), key)
     return parse(Document(own.file, {**defaults.data, **data}, own.lines), Settings)
 
 
@@ -187,6 +195,18 @@ def _configured(file: Path) -> Document:
     return Document(file, {name: config[key] for key, name in short.items()}, lines)
 
 
+def not_secret(key: str) -> str:
+    """Why a key may hold no secret: its value becomes plain inputs of resources."""
+    return f"'{key}' holds a secret, which Pulumi's state would have in plain text; put it into a Secret of the cluster"
+
+
+def _has_secret(value: Any) -> bool:  # noqa: ANN401 - any YAML value
+    if isinstance(value, dict):
+        sealed = len(value) == 1 and isinstance(value.get("secure"), str)
+        return sealed or any(map(_has_secret, value.values()))
+    return isinstance(value, list) and any(map(_has_secret, value))
+
+
 def _unsealed(value: Any) -> Any:  # noqa: ANN401 - any YAML value
     """A value as it is, but a secret one, which only the engine can read, as a word."""
     return SEALED if isinstance(value, dict) and value.keys() == {"secure"} else value
@@ -199,10 +219,13 @@ def target_of(project: Path, stack: str) -> str:
         InputError: No such stack, or no file of it that can be read.
     """
     _check_stack(project, stack)
-    text = read_text(project / f"Pulumi.{stack}.yaml")
-    # Not as YAML: with a mistake anywhere in the file, what a stack has in a cluster would be left there.
-    said = re.search(r"""^[^#\n]*\bconsul-posture:target["']?\s*:\s*["']?(\w+)""", text, re.MULTILINE)
-    return said[1] if said else str(_defaults(project).data.get("target", "local"))
+    file = project / f"Pulumi.{stack}.yaml"
+    said = None
+    with suppress(InputError):
+        said = _configured(file).data.get("target")
+    if said is None and (found := _TARGET.search(read_text(file))):
+        said = found[1]  # what a stack has in a cluster is not to be left there for a mistake anywhere in the file
+    return str(said or _defaults(project).data.get("target", "local"))
 
 
 def _check_stack(project: Path, stack: str) -> None:

@@ -140,7 +140,7 @@ class Engine:
         configuration = self.project / f"Pulumi.{self.stack}.yaml"
         text = read_text(configuration)
         # The engine asks whether the passphrase fits only where it finds a salt.
-        if self.own_backend and "\nencryptionsalt:" not in text:
+        if self.own_backend and not any(line.startswith("encryptionsalt:") for line in text.splitlines()):
             text += "".join(f"\nencryptionsalt: {salt}\n" for salt in self.backend.salts())
         self.state.mkdir(parents=True, exist_ok=True)
         copy = self.state / configuration.name

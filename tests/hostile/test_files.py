@@ -202,10 +202,15 @@ def test_what_is_no_file(kind: str, make: Any, sandbox: Sandbox, folder: Path) -
         run(sandbox, folder, command)
 
 
-TARGETS = ["  consul-posture:target: kubernetes\n", '  "consul-posture:target" : "kubernetes"\n']
+TARGETS = [
+    "  consul-posture:target: kubernetes\n",
+    '  "consul-posture:target" : "kubernetes"\n',
+    "  target: kubernetes\n",
+    "  'target': 'kubernetes'\n",
+]
 
 
-@pytest.mark.parametrize("rest", ["  a: [\n", "  a: &a [*a]\n", "  a: 1\n  a: 2\n", "\t\n"])
+@pytest.mark.parametrize("rest", ["", "  a: [\n", "  a: &a [*a]\n", "  a: 1\n  a: 2\n", "\t\n"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_stack_of_a_cluster_is_never_taken_for_a_local_one(folder: Path, target: str, rest: str) -> None:
     """Or `down` would leave all that it has there."""

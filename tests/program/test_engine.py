@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,3 +48,18 @@ def test_a_state_is_written_once_where_it_can_be_made_anew(
     made = engine(tmp_path, 'echo "$PULUMI_SKIP_CHECKPOINTS"')
     replace(made, replaceable=replaceable, environment={**PATH, **chosen}).up()
     assert capfd.readouterr().out == said
+
+
+@pytest.mark.parametrize(
+    "text", ["config: {}\n", "encryptionsalt: mine\nconfig: {}\n", "config: {}\nencryptionsalt: mine\n"]
+)
+def test_the_copy_of_a_configuration_has_one_salt(tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str) -> None:
+    """Plain `pulumi stack init` writes it as the first line; of two, the engine says "yaml: unmarshal errors"."""
+    made = engine(tmp_path, 'while [ $# -gt 0 ]; do [ "$1" = --config-file ] && cat "$2"; shift; done; exit 0')
+    (tmp_path / "Pulumi.dev.yaml").write_text(text)
+    checkpoint = tmp_path / ".pulumi" / "stacks" / "consul-posture" / "dev.json"
+    checkpoint.parent.mkdir(parents=True)
+    provider = {"type": "passphrase", "state": {"salt": "mine"}}
+    checkpoint.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"secrets_providers": provider}}}))
+    replace(made, own_backend=True).up()
+    assert capfd.readouterr().out.count("encryptionsalt: mine") == 1

@@ -174,6 +174,16 @@ def test_a_key_in_plain_text_is_refused() -> None:
         read_configuration()
 
 
+def test_a_secret_that_would_become_a_plain_input_is_refused() -> None:
+    values = {**CONFIG, "consulValues": '{"server": {"token": "t"}}'}
+    secret = [f"{PREFIX}{key}" for key in ("gatewayKey", "consulValues")]
+    pulumi.runtime.set_all_config({f"{PREFIX}{key}": value for key, value in values.items()}, secret)
+    with pytest.raises(
+        InputError, match="'consulValues' holds a secret, which Pulumi's state would have in plain text"
+    ):
+        read_configuration()
+
+
 def test_a_named_secret_is_used_and_none_is_made(tmp_path: Path) -> None:
     found = declare(tmp_path, gatewayCertificate="", gatewayKey="", gatewaySecret="page-tls")
     assert not [name for name in found.requests if name.startswith("Secret/")]
