@@ -183,7 +183,7 @@ class Supervisor:
             with self._connect() as supervisor:
                 supervisor.getState()  # has it notice who has ended
                 infos = {info["name"]: info for info in supervisor.getAllProcessInfo()}
-        except OSError:
+        except (OSError, Fault):  # none, or one that is about to end
             infos = {}
         return tuple(
             self._status(infos[name]) if name in infos else ProcessStatus(name, "stopped") for name in self._programs
@@ -256,7 +256,7 @@ class Supervisor:
         try:
             with self._connect() as supervisor:
                 return bool(supervisor.getState()["statename"] == "RUNNING")
-        except OSError:
+        except (OSError, Fault):
             return False
 
     @contextmanager

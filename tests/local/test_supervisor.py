@@ -139,6 +139,17 @@ def test_a_stop_ends_what_children_have_started(supervise: Callable[..., Supervi
     assert [process for process in processes if process.is_running()] == []
 
 
+def test_a_supervisor_that_is_about_to_end_is_waited_for(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
+    supervisor.launch()
+    supervisor.start("a")
+    processes = at_least(supervisor, 3)
+    next(process for process in processes if "supervisor" in " ".join(process.cmdline())).terminate()
+    assert eventually(lambda: supervisor.statuses()[0].state == "stopped")
+    assert supervisor.launch()
+    assert [process for process in processes if process.is_running()] == []
+
+
 def test_what_a_killed_supervisor_leaves_behind_is_ended_too(supervise: Callable[..., Supervisor]) -> None:
     supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
     supervisor.launch()
