@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from posture.local.errors import MeshError
+from posture.local.plain_http import NOBODY_TRUSTED
 from posture.local.supervisor import Program
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Consul:
     def __init__(self, address: str, token: str) -> None:
         self._token = token
         # trust_env: a proxy that the user's environment names does not lead to loopback
-        self._http = httpx.Client(base_url=address, timeout=10, trust_env=False)
+        self._http = httpx.Client(base_url=address, timeout=10, trust_env=False, verify=NOBODY_TRUSTED)
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ import httpx
 
 from posture.local.consul import PORTS
 from posture.local.errors import MeshError
+from posture.local.plain_http import NOBODY_TRUSTED
 from posture.local.private import make_private, write_private
 from posture.local.supervisor import Program
 
@@ -114,7 +115,7 @@ def admin(layout: Layout, name: str, path: str) -> httpx.Response | None:
         return None
     socket = f"/proc/self/fd/{folder}/{layout.admin_socket(name).name}"
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=2) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket, verify=NOBODY_TRUSTED), timeout=2) as client:
             return client.get(f"http://envoy{path}")
     except httpx.TransportError:
         return None
