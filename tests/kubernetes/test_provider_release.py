@@ -13,6 +13,7 @@ import pytest
 from pulumi.provider.experimental import provider as api
 from pulumi.provider.experimental.property_value import PropertyValue
 
+from posture.local.plugins.kubernetes_helm import Helm
 from posture.local.plugins.kubernetes_release import ReleaseProvider
 from posture.local.plugins.property_values import is_unknown, plain, properties, secret_texts
 from posture.local.plugins.provider_server import Failure, Unfinished
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from posture.local.plugins.kubernetes_helm import Release
     from tests.kubernetes.control_plane import ControlPlane
 
 pytestmark = [pytest.mark.kubernetes]
@@ -165,6 +167,27 @@ def test_a_release_is_created_read_compared_and_deleted(releases: Releases, tmp_
     releases.delete(made.properties)
     assert releases.read(made.properties, **inputs).resource_id is None
     releases.delete(made.properties)  # as after a destroy that was interrupted
+
+
+def test_a_release_that_could_not_be_looked_at_is_kept_and_upgraded_in_place(
+    releases: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs: dict[str, Any] = {"chart": chart(tmp_path / "chart"), "values": values(key=SECRET)}
+    look, looks = Helm.find, []
+
+    async def find(helm: Helm, release: Release) -> dict[str, Any] | None:
+        looks.append(release)
+        if len(looks) == 2:
+            raise Failure("no answer")
+        return await look(helm, release)
+
+    monkeypatch.setattr(Helm, "find", find)
+    with pytest.raises(Unfinished, match=r"Helm release .*/consul is there, unseen: no answer") as raised:
+        releases.create(**inputs)
+    assert raised.value.resource_id == releases.id
+    assert SECRET in secret_texts({"values": raised.value.state["values"]})
+    assert plain(releases.read(raised.value.state, **inputs).properties or {})["status"]["revision"] == 1
+    assert releases.update(raised.value.state, **inputs)["status"]["revision"] == 2
 
 
 def test_a_release_that_failed_is_kept_and_upgraded_in_place(

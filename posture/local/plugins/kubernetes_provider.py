@@ -8,6 +8,7 @@ API server drop it. Kinds that the official plugin has rules for which aren't wr
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -267,7 +268,9 @@ class KubernetesProvider(api.Provider):
         try:
             live = await kubernetes_await.until_ready(self._connected, state.inputs, state.live, until)
         except Failure as failure:
-            live = await self._connected.get(state.live) or state.live
+            live = state.live
+            with suppress(Failure):  # what was made is kept, whoever can't be asked how it is
+                live = await self._connected.get(state.live) or live
             kept = checkpoint(state._replace(live=live), source)
             raise Unfinished(str(failure), _id(state.live), kept) from failure
         return checkpoint(state._replace(live=live), source)

@@ -45,6 +45,9 @@ _REST: dict[str, object] = {
 }
 """The inputs that only the official plugin knows, and what they are when nobody says anything."""
 
+_UNSEEN = {"manifest": "", "values": {}, "revision": 0, "status": "unknown"}
+"""What is kept of a release of which nobody could say how it is; a refresh tells."""
+
 
 class ReleaseProvider(KubernetesProvider):
     """Answers the engine's questions about releases by `helm`, and those about objects as its base does.
@@ -160,7 +163,11 @@ class ReleaseProvider(KubernetesProvider):
         self._helm.stop()
 
     async def _state(self, release: Release, source: Properties) -> Properties:
-        found = await self._helm.find(release)
+        try:
+            found = await self._helm.find(release)
+        except Failure as failure:
+            unseen = _checkpoint(release, {**_UNSEEN, "version": release["version"]}, source)
+            raise Unfinished(f"Helm release {_id(release)} is there, unseen: {failure}", _id(release), unseen) from None
         if found is None:
             raise Failure(f"Helm release {_id(release)} was made, but is gone; run pulumi refresh")
         return _checkpoint(release, found, source)
