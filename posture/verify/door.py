@@ -12,7 +12,7 @@ from posture.verify.findings import Outcome
 from posture.verify.http2 import exchanges, fields
 from posture.verify.raw_http import exchange, request_bytes
 from posture.verify.smuggling import FAMILY, MOST_ANSWERS, smuggles
-from posture.verify.verdicts import Met, judge, judge_smuggle, met
+from posture.verify.verdicts import Met, is_limited, judge, judge_smuggle, met
 
 if TYPE_CHECKING:
     import ssl
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Door", "Tried"]
 
 HTTP2 = "over HTTP/2"
-_PATIENCE = 2.0
+_PATIENCE, _LIMITS_PATIENCE = 2.0, 10.0
 _PAUSE = 0.1
 _TIMEOUT, _SHORT_TIMEOUT = 5.0, 1.0
 _FIRST_ERROR = 400
@@ -57,6 +57,7 @@ class Door:
         witness: Counts what came through to the applications; needed where one proxy stands behind another, for the
             first makes the second's refusals look like an application's.
         patient: Whether to wait for an answer where there is none at first; not after it was in vain.
+        left_for_limits: Seconds to wait, in all, where a rate is used up.
     """
 
     ground: Ground
@@ -67,6 +68,7 @@ class Door:
     hostname: str | None = None
     witness: Callable[[], int | None] | None = None
     patient: bool = field(default=True, init=False)
+    left_for_limits: float = field(default=_LIMITS_PATIENCE, init=False)
 
     def try_everything(self) -> Iterator[Tried]:
         """Every disguise, then every way to smuggle; only a word where nobody answers at all."""
@@ -130,15 +132,15 @@ class Door:
 
     def _smuggle(self) -> Iterator[Tried]:
         next_one = self._plain(self.ground.permitted or self.ground.forbidden)
-        usual = [self._ask(next_one) for _ in range(2)]
+        usual = [self._unlimited(next_one) for _ in range(2)]
         for each in smuggles(self.ground, self.host):
             found = self._ask(each.data, MOST_ANSWERS)
             answers = met(found)
             outcome = judge_smuggle(answers, outer_allowed=self.ground.permitted is not None)
             came = _words(found)
             if outcome is Outcome.HOLDS and answers[0] is Met.ANSWERED:
-                after = self._ask(next_one)
-                if met(after)[0] is Met.SILENCE:
+                after = self._unlimited(next_one)
+                if met(after)[0] is Met.SILENCE or any(map(is_limited, (after, *usual))):
                     outcome = Outcome.NOT_MEASURED
                 elif _differs(after, usual):
                     outcome, came = Outcome.FAILS, f"{came}, and who came next got {_words(after)}"
@@ -146,6 +148,13 @@ class Door:
 
     def _plain(self, plain: Plain) -> bytes:
         return request_bytes(plain.method, plain.path, [("Host", self.host), *plain.headers])
+
+    def _unlimited(self, data: bytes) -> Exchange:
+        """Ask, and again while a limit answers, which may be one further on: that says nothing of who came before."""
+        while is_limited(found := self._ask(data)) and self.left_for_limits > 0:
+            time.sleep(_PAUSE)
+            self.left_for_limits -= _PAUSE
+        return found
 
     def _ask(self, data: bytes, wanted: int = 1, method: str = "GET") -> Exchange:
         """Ask, and again for a while where there is no answer: a place may get free. If none did, don't wait again."""

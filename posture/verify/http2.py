@@ -16,6 +16,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import tenacity
 
 from posture.verify.raw_http import Exchange, Response
 from posture.verify.wire import connected
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["exchanges", "fields"]
 
 _CHUNK = 65536
+_PATIENCE = 2.0
 _CONFIG = h2.config.H2Configuration(
     validate_outbound_headers=False, normalize_outbound_headers=False, validate_inbound_headers=False
 )
@@ -51,6 +53,9 @@ def exchanges(
 ) -> Iterator[Exchange]:
     """What comes back for each request; when the connection ends, the next one gets a new one.
 
+    Where none can be had it is tried for two seconds, and after that was in vain just once: a limit may leave no more
+    than one connection, and Consul's check of the port takes that now and then.
+
     Args:
         context: Whom to trust, and as whom to come.
         endpoint: Where.
@@ -63,11 +68,19 @@ def exchanges(
     )  # a client that shares the context may have named HTTP/1.1, and Envoy keeps to it
     with ExitStack() as opened:
         session: _Session | None = None
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(OSError),
+            stop=tenacity.stop_after_delay(_PATIENCE),
+            wait=tenacity.wait_fixed(0.1),
+            reraise=True,
+        )
         for request in requests:
             try:
                 if session is None:
-                    session = _Session(opened.enter_context(connected(endpoint, context, hostname, timeout)))
+                    stream = again(lambda: opened.enter_context(connected(endpoint, context, hostname, timeout)))
+                    session = _Session(stream)
             except OSError as error:
+                again = again.copy(stop=tenacity.stop_after_attempt(1))
                 yield Exchange((), f"closed: {error.strerror or error}", connected=False)
                 continue
             found = session.ask(request, timeout)

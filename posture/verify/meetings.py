@@ -41,6 +41,10 @@ class Meeting:
     """Those at ``service`` by aspect; ``on_the_way`` has all, by service."""
     connections: int = _CONNECTIONS
     """On which to send it."""
+    places: int | None = None
+    """The connections that the service takes at once, if that is limited."""
+    workers: int = 1
+    """Of the proxy that keeps the rates, each of which has its own part of them."""
 
 
 def lasting(rate: Rate, seconds: float) -> float:
@@ -72,9 +76,8 @@ def meetings(
 
 def _arrivals(target: NearTarget, application: Application, access: Access) -> Iterator[Meeting]:
     gateway = application.gateway
-    info = json.loads(target.envoy(gateway.name, "/server_info") or "{}")
-    several = info.get("command_line_options", {}).get("concurrency", 1) > 1
-    connections = _OF_SEVERAL_WORKERS if several else _CONNECTIONS
+    workers = _workers(target, gateway.name)
+    connections = _OF_SEVERAL_WORKERS if workers > 1 else _CONNECTIONS
     for route in gateway.routes:
         arrival = Arrival(gateway.name, "GET", route.path, host=gateway.host)
         service = next((name for name in application.services if access.enter(arrival, name).allowed), None)
@@ -83,14 +86,20 @@ def _arrivals(target: NearTarget, application: Application, access: Access) -> I
             there = _rates(access.limits.get(service), "GET", route.path)
             both = [*((gateway.name, rate) for _, rate in here), *((service, rate) for _, rate in there)]
             entrance = target.entrance()
-            yield Meeting(gateway.name, gateway.name, None, entrance, "GET", route.path, tuple(both), here, connections)
+            yield Meeting(
+                *(gateway.name, gateway.name, None, entrance, "GET", route.path, tuple(both), here),
+                connections=connections,
+                workers=workers,
+            )
 
 
 def _requests(target: NearTarget, application: Application, access: Access, service: str) -> Iterator[Meeting]:
     if not access.is_http(service):
         return
-    limit = access.limits.get(service)
+    limit, places = access.limits.get(service), access.connection_limit(service)
+    connections = min(_CONNECTIONS, places or _CONNECTIONS)
     endpoint = target.sidecars(service)[0]
+    workers = _workers(target, endpoint.instance)
     wanted = chain(samples(application), rule_samples(access, application))
     asked = [(sample.method, sample.path) for sample in wanted if sample.destination == service]
     for route in limit.routes or () if limit else ():
@@ -101,7 +110,17 @@ def _requests(target: NearTarget, application: Application, access: Access, serv
             if access.decide(Request(source, service, method, path)).allowed:
                 rates = _rates(limit, method, path)
                 on_the_way = tuple((service, rate) for _, rate in rates)
-                yield Meeting(service, source, source, endpoint, method, path, on_the_way, rates)
+                yield Meeting(
+                    *(service, source, source, endpoint, method, path, on_the_way, rates),
+                    connections=connections,
+                    places=places,
+                    workers=workers,
+                )
+
+
+def _workers(target: NearTarget, proxy: str) -> int:
+    info = json.loads(target.envoy(proxy, "/server_info") or "{}")
+    return int(info.get("command_line_options", {}).get("concurrency", 1))
 
 
 def _rates(limit: Limit | None, method: str, path: str) -> tuple[tuple[str, Rate], ...]:

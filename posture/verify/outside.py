@@ -13,9 +13,10 @@ from posture.verify.agreement import Question, agrees
 from posture.verify.attempts import Reply
 from posture.verify.callers import caller_of
 from posture.verify.findings import Finding, Outcome, Section
+from posture.verify.places import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from posture.model.access import Access
     from posture.model.application import Application
@@ -46,33 +47,46 @@ def outside_findings(target: Target, application: Application, access: Access) -
         http service: whether an unknown identity gets the answers that the posture has for it. One for the gateway:
         whether it answers as the posture says where no service is to be had through it.
     """
-    http = [name for name, service in application.services.items() if service.protocol == "http"]
     wanted = samples(application)
+
+    def of_service(name: str) -> list[Finding]:
+        without = _without_a_certificate(target, application, access, name)
+        if application.services[name].protocol != "http":
+            return [without]
+        # Then, and not at once: a limit may leave no more than one connection.
+        return [without, _unknown(target, access, name, [each for each in wanted if each.destination == name])]
+
     with ThreadPoolExecutor() as pool:
-        without = pool.map(lambda name: _without_a_certificate(target, application, access, name), application.services)
-        unknown = pool.map(
-            lambda name: _unknown(target, access, name, [each for each in wanted if each.destination == name]), http
-        )
-        return [*without, *unknown, _off_the_routes(target, application, access, wanted)]
+        found = list(pool.map(of_service, application.services))
+    off = _off_the_routes(target, application, access, wanted)
+    return [*(each[0] for each in found), *(each for more in found for each in more[1:]), off]
 
 
 def _without_a_certificate(target: Target, application: Application, access: Access, service: str) -> Finding:
     outcomes = {Reply.REFUSED: Outcome.HOLDS, Reply.ANSWERED: Outcome.FAILS, Reply.NONE: Outcome.NOT_MEASURED}
-    tried = [
-        _Tried(outcomes[got.reply], words, got.words)
-        for words, got in target.knock(service, caller_of(service, application, access).path)
-    ]
+    limited = access.connection_limit(service) is not None
+    for _ in range(_PATIENCE):
+        before = refused(target, service) if limited else None
+        knocks = target.knock(service, caller_of(service, application, access).path)
+        if not limited or refused(target, service) == before:
+            break
+        time.sleep(1)
+    else:
+        outcomes[Reply.REFUSED] = Outcome.NOT_MEASURED  # it may be the limit of connections that has refused
+    tried = [_Tried(outcomes[got.reply], words, got.words) for words, got in knocks]
     return _sum_up(f"a process outside the mesh calls {service}", "refused", tried)
 
 
 def _unknown(target: Target, access: Access, service: str, wanted: Iterable[Sample]) -> Finding:
     """The identity is a real one, of the mesh's CA; only the application doesn't have it."""
     tried, may = [], False
+    limited = access.connection_limit(service) is not None
+    until = time.monotonic() + (_PATIENCE if limited else 0)
     for sample in wanted:
         request = Request(UNKNOWN, *sample)
         decision = access.decide(request)
         may = may or decision.allowed
-        for answer in target.ask(request):
+        for answer in _ask(target, request, until):
             if answer.status is None or answer.status == _OVERLOADED:
                 outcome = Outcome.NOT_MEASURED
             elif decision.allowed:
@@ -100,6 +114,15 @@ def _off_the_routes(target: Target, application: Application, access: Access, wa
         outcome = Outcome.HOLDS if right else Outcome.NOT_MEASURED if silent else Outcome.FAILS
         tried.append(_Tried(outcome, path, str(answer.status or answer.words)))
     return _sum_up(f"a visitor leaves the routes of {gateway}", "refused", tried)
+
+
+def _ask(target: Target, request: Request, until: float) -> Sequence[Answer]:
+    """The answers, asked for until then if there is none: others may have all the connections that a limit leaves."""
+    while True:
+        answers = target.ask(request)
+        if time.monotonic() >= until or all(answer.status is not None for answer in answers):
+            return answers
+        time.sleep(0.05)
 
 
 def _enter(target: Target, arrival: Arrival) -> Answer:

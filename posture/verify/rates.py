@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,8 @@ class Load:
         recovers = f"{name}, after the load"
         if meeting is None:
             return [_unmeasured(name, expected, "nobody may send what would meet it before any other limit")]
+        if meeting.places == 1:
+            return [_unmeasured(name, expected, "its only connection is now and then taken by Consul's check")]
         why = self._too_much(meeting, rate, seconds)
         if why:
             return [_unmeasured(name, expected, why)]
@@ -131,16 +133,15 @@ class Load:
         """Two callers at once, one of them greedy: the polite one must lose nothing."""
         seconds = max(_SECONDS, 2 / rate.requests_per_second)
         expected = "the polite one loses nothing"
-        greedy, polite = (*several, None, None)[:2]
-        if greedy is None or polite is None:
+        if len(several) < 2:  # noqa: PLR2004 - a greedy one and a polite one
             return _unmeasured(name, expected, "fewer than two callers may call it")
-        shared = [each for aspect, each in polite.rates if not is_per_caller(aspect)]
-        wanted = _POLITE * rate.requests_per_second * seconds + polite.connections
-        if any(lasting(each, seconds) < lasting(rate, seconds) + wanted for each in shared):
-            return _unmeasured(name, expected, "what they share is less than they may send together")
+        greedy, polite = several[0], replace(several[1], connections=1)
         pace = _GREEDY * lasting(rate, seconds) / seconds
-        if pace > self.most_per_second:
-            return _unmeasured(name, expected, f"would take {pace:.0f} requests a second")
+        why = _says_nothing(greedy, polite, rate, seconds)
+        if not why and pace > self.most_per_second:
+            why = f"would take {pace:.0f} requests a second"
+        if why:
+            return _unmeasured(name, expected, why)
         self._fill(polite)
         with ThreadPoolExecutor(2) as pool:
             of_greedy = pool.submit(self._offer, greedy, pace, seconds)
@@ -159,7 +160,7 @@ class Load:
 
     def _too_much(self, meeting: Meeting, rate: Rate, seconds: float) -> str:
         fill = max(each.capacity / each.requests_per_second for _, each in meeting.rates)
-        longest = max(seconds, fill, _recovery(rate))
+        longest = max(seconds, fill, _recovery(rate, meeting)[1])
         if longest > _MOST_SECONDS:
             return f"would take {longest:.0f} s"
         return f"would take {_twice(rate):.0f} requests a second" if _twice(rate) > self.most_per_second else ""
@@ -185,11 +186,11 @@ class Load:
         return None
 
     def _recovered(self, name: str, meeting: Meeting, rate: Rate) -> Finding:
-        count = min(rate.capacity, _RECOVERED)
-        time.sleep(_recovery(rate))
+        count, wait = _recovery(rate, meeting)
+        time.sleep(wait)
         answers = [response.status for _ in range(count) for response in self._ask(meeting)]
         passed = sum(status != _LIMITED for status in answers)
-        words = f"{passed} of {count} let through, {_recovery(rate):.1f} s later"
+        words = f"{passed} of {count} let through, {wait:.1f} s later"
         outcome = Outcome.HOLDS if passed == count else Outcome.FAILS
         return Finding(Section.LIMITS, name, outcome, f"{count} let through again", words)
 
@@ -208,7 +209,7 @@ class Load:
 def _control(target: NearTarget, application: Application, access: Access, per_second: float) -> Finding:
     for service in application.services:
         limit = access.limits.get(service)
-        if limit is None or not limit.has_rates:
+        if (limit is None or not limit.has_rates) and access.connection_limit(service) is None:
             meeting = Load(target, application).quickest(meetings(target, application, access, service, None))
             if meeting:
                 pace = Pace(meeting.path, per_second, _SECONDS, meeting.connections, meeting.method)
@@ -217,6 +218,19 @@ def _control(target: NearTarget, application: Application, access: Access, per_s
                 words = f"{_count(replies)} of {len(replies)} let through at {per_second:g}/s"
                 return _finding(name, expected, words, replies, holds=_count(replies) == len(replies) > 0)
     return _unmeasured("a service without a rate, as a control", "no 429", "there is none that anybody may call")
+
+
+def _says_nothing(greedy: Meeting, polite: Meeting, rate: Rate, seconds: float) -> str:
+    """Why a load by both would say nothing of the rate; empty if it does."""
+    shared = [each for aspect, each in polite.rates if not is_per_caller(aspect)]
+    wanted = _POLITE * rate.requests_per_second * seconds + polite.connections
+    if any(lasting(each, seconds) < lasting(rate, seconds) + wanted for each in shared):
+        return "what they share is less than they may send together"
+    if polite.places is not None and polite.places < greedy.connections + polite.connections + 1:
+        return "it takes too few connections for two callers and Consul's check"
+    if rate.capacity <= polite.connections:
+        return "what is sent before the first request that is noted uses it up"
+    return ""
 
 
 def _met(name: str, found: Offered, rate: Rate, told: Response | None, meeting: Meeting) -> Finding:
@@ -248,9 +262,13 @@ def _twice(rate: Rate) -> float:
     return 2 * lasting(rate, _seconds(rate)) / _seconds(rate)
 
 
-def _recovery(rate: Rate) -> float:
-    """Until there are tokens for those that come then; with a little more, for clocks."""
-    return min(rate.capacity, _RECOVERED) / rate.requests_per_second + 0.1
+def _recovery(rate: Rate, meeting: Meeting) -> tuple[int, float]:
+    """How many to send after a load, and the seconds until there are tokens for them; with a little more, for clocks.
+
+    They come one by one, each on a connection of its own, so that one worker may get them all.
+    """
+    count = max(1, min(rate.capacity // meeting.workers, _RECOVERED))
+    return count, count * meeting.workers / rate.requests_per_second + 0.1
 
 
 def _is_admitted(reply: Reply) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from posture.verify.raw_http import Exchange, Response
 
-__all__ = ["Met", "judge", "judge_smuggle", "met"]
+__all__ = ["Met", "is_limited", "judge", "judge_smuggle", "met"]
 
 _OK, _REDIRECT, _FORBIDDEN = 200, 300, 403
 _OF_LIMITS = {429, 503}
@@ -39,6 +39,11 @@ def met(found: Exchange) -> list[Met]:
     if found.responses:
         return [_met(response) for response in found.responses]
     return [Met.REFUSED if found.connected and found.end.startswith("closed") else Met.SILENCE]
+
+
+def is_limited(found: Exchange) -> bool:
+    """Whether a limit has answered, whoever's: where there is more to let through, the answer will be another."""
+    return any(response.status in _OF_LIMITS for response in found.responses)
 
 
 def judge(answer: Met, *, allowed: bool, plain: bool) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,7 @@ from posture.model.entries import Kind, compile_entries
 from posture.model.matrix import UNKNOWN
 from posture.model.posture import load_posture
 from posture.verify.answers import Answer
-from posture.verify.attempts import Attempt, attempt, get
+from posture.verify.attempts import Attempt, Reply, attempt, get
 from posture.verify.findings import Finding, Outcome
 from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
@@ -109,6 +109,45 @@ def test_an_outsider_who_reaches_nobody_proves_nothing() -> None:
     found = outside(Mesh())["a process outside the mesh calls details"]
     assert found.outcome is Outcome.NOT_MEASURED
     assert "not reached" in found.observed
+
+
+@dataclass(frozen=True)
+class OnePlace(Mesh):
+    """A mesh whose page takes one connection, which somebody else has for so many tries."""
+
+    taken: list[None] = field(default_factory=list)
+    refused: list[None] = field(default_factory=list)
+
+    def _is_taken(self) -> bool:
+        if self.taken:
+            self.refused.append(self.taken.pop())
+        return bool(self.taken)
+
+    def knock(self, service: str, _path: str) -> list[tuple[str, Attempt]]:
+        if service == "productpage":
+            self._is_taken()
+        return [(f"{service}-v1", Attempt(Reply.REFUSED, "connection closed"))]
+
+    def ask(self, request: Request) -> list[Answer]:
+        return [answer(None)] if request.destination == "productpage" and self._is_taken() else super().ask(request)
+
+    def envoy(self, _instance: str, _path: str) -> str | None:
+        return f"connection_limit.inbound_connection_limit.limited_connections: {len(self.refused)}"
+
+
+@pytest.mark.parametrize(
+    ("tries", "outsider", "unknown"),
+    [(0, Outcome.HOLDS, Outcome.HOLDS), (2, Outcome.HOLDS, Outcome.HOLDS), (6, Outcome.NOT_MEASURED, Outcome.HOLDS)],
+)
+def test_what_the_limit_of_connections_refuses_says_nothing_of_who_may_call(
+    tries: int, outsider: Outcome, unknown: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    limited = changed(Kind.SERVICE_DEFAULTS, "productpage", MaxInboundConnections=1)
+    mesh = OnePlace(limited, taken=[None] * tries)
+    found = {each.name: each for each in outside_findings(cast("Target", mesh), APPLICATION, limited)}
+    assert found["a process outside the mesh calls productpage"].outcome is outsider
+    assert found[f"an {UNKNOWN} identity calls productpage"].outcome is unknown
 
 
 def test_a_visitor_gets_nothing_off_the_routes() -> None:

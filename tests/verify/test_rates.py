@@ -184,6 +184,60 @@ def test_a_greedy_caller_must_not_cost_a_polite_one(monkeypatch: pytest.MonkeyPa
         assert finding.outcome is outcome, finding
 
 
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        ("{perCaller: {requestsPerSecond: 10}, maxInboundConnections: 5}", "too few connections for two callers"),
+        ("{perCaller: {requestsPerSecond: 0.5}}", "what is sent before the first request that is noted uses it up"),
+    ],
+)
+def test_two_callers_are_not_tried_where_that_would_say_nothing(limit: str, why: str, tmp_path: Path) -> None:
+    access, mesh = access_of(f"{{productpage: {limit}}}", tmp_path), PacedMesh()
+    several = [each for each in found(access, mesh, "productpage", "per caller") if each.path == "/logout"]
+    [(_, rate)] = several[0].rates
+    finding = Load(cast("NearTarget", mesh), APPLICATION).share("a greedy one", several, rate)
+    assert finding.outcome is Outcome.NOT_MEASURED
+    assert why in finding.observed
+    assert mesh.paces == []
+
+
+def test_a_polite_caller_loses_no_more_than_a_token_before_its_first_noted_request(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    access, mesh = access_of("{productpage: {perCaller: {requestsPerSecond: 5, burst: 4}}}", tmp_path), PacedMesh()
+    several = [each for each in found(access, mesh, "productpage", "per caller") if each.path == "/logout"]
+    Load(cast("NearTarget", mesh), APPLICATION).share("a greedy one", several, Rate(requests_per_second=5, burst=4))
+    assert sorted(pace.connections for pace in mesh.paces) == [1, 4]
+
+
+@pytest.mark.parametrize(("places", "connections"), [(1, None), (3, 3), (100, 4)])
+def test_no_more_connections_are_opened_than_a_service_takes(
+    places: int, connections: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(rates, "exchange", lambda *_, **__: Exchange((refusal(),), "", connected=True, peer=""))
+    words = f"{{requestsPerSecond: 10, burst: 10, maxInboundConnections: {places}}}"
+    access, mesh = access_of(f"{{productpage: {words}}}", tmp_path), PacedMesh()
+    [meeting, *_] = found(access, mesh, "productpage", "in all")
+    first, *_ = Load(cast("NearTarget", mesh), APPLICATION).meet(NAME, meeting, RATE)
+    assert {pace.connections for pace in mesh.paces} == ({connections} if connections else set())
+    assert connections or first.observed == "its only connection is now and then taken by Consul's check"
+
+
+def test_what_one_of_several_workers_has_of_a_rate_is_asked_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    served = Exchange((Response(200, {}, b""),), "", connected=True, peer="")
+    monkeypatch.setattr(rates, "exchange", lambda *_, **__: served)
+    access = access_of("{productpage: {requestsPerSecond: 2, burst: 4}}", tmp_path)
+    [meeting, *_] = found(access, PacedMesh(rate=2, burst=4), "productpage", "in all")
+    load = Load(cast("NearTarget", PacedMesh(rate=2, burst=4)), APPLICATION)
+    again = load.meet(NAME, meeting, Rate(requests_per_second=2, burst=4))[1]
+    assert again.observed == "2 of 2 let through, 2.1 s later", "two workers have two tokens each"
+
+
 def test_instances_that_were_not_loaded_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Three(PacedMesh):
         def sidecars(self, service: str) -> list[Endpoint]:
