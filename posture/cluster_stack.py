@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posture.cluster.checks import Plan, check_cluster
-from posture.cluster.connection import UnreachableError, connect
+from posture.cluster.connection import connect
 from posture.cluster.deployments import DeploymentStatus, deployments
 from posture.cluster.entries import as_applied
 from posture.cluster.foreign import check_nothing_foreign
@@ -22,7 +22,7 @@ from posture.model.entries import compile_entries
 from posture.model.manifests.inventory import inventory
 from posture.stack import Stack
 from posture.verify.agreement import declared_requests, settle
-from posture.verify.places import count
+from posture.verify.places import count, make_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,13 +102,16 @@ class ClusterStack(Stack):
         requests = declared_requests(application)
         report(f"asking the mesh {len(requests)} questions that the posture answers")
         access = Access(self.as_held(compile_entries(application, posture, self.settings.proxies)))
+        make_room(target, application, access)
         settled = settle(access, requests, target, timeout=_SETTLING)
         if settled.wrong:
             message = f"the mesh does not do what posture '{posture.name}' says"
             raise MeshError(message, tuple(map(str, settled.wrong)))
-        for destination in sorted({each.request.destination for each in settled.unmeasured}):
+        full = sorted({each.request.destination for each in settled.unmeasured})
+        for destination in full:
             report(f"{destination} could not be asked: others hold all the connections that its limit allows")
-        self._wait_for_page(application, target)
+        if application.gateway.routes[0].to not in full:
+            self._wait_for_page(application, target)
         _wait_drained(target)
 
     def _wait_for_page(self, application: Application, target: ClusterTarget) -> None:
@@ -171,13 +174,14 @@ class ClusterStack(Stack):
             shutil.rmtree(self.layout.state, ignore_errors=True)
 
     def status(self) -> ClusterStatus:
-        """Which Deployments are available."""
-        try:
-            found = tuple(deployments(self.connect(), self.namespace, self.name))
-        except UnreachableError:
-            found = ()
-        healthy = bool(found) and all(each.state == "running" for each in found)
-        return ClusterStatus(self.settings.kube_context, healthy, found)
+        """Which Deployments are available, of those that the posture's application has.
+
+        Raises:
+            UnreachableError: The cluster does not answer.
+        """
+        wanted = [each for each in inventory(*self.load(), self.settings, self.name) if each["kind"] == "Deployment"]
+        found = tuple(deployments(self.connect(), self.namespace, self.name, wanted))
+        return ClusterStatus(self.settings.kube_context, all(each.state == "running" for each in found), found)
 
 
 def _wait_drained(target: ClusterTarget) -> None:

@@ -29,11 +29,13 @@ from posture.stack import Stack
 from posture.verify.agreement import declared_requests, settle
 from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
+from posture.verify.places import make_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from posture.model.application import Application
     from posture.model.entries import Entry
 
 __all__ = ["LocalStack", "remove_stack"]
@@ -139,20 +141,26 @@ class LocalStack(Stack):
         for finding in drift_findings(application, posture.name, entries, held):
             if finding.outcome is Outcome.FAILS:
                 report(f"left as it is: {finding.name} {finding.observed}")
-        access = Access(entries)
-        settled = settle(access, requests, self.target(mesh), timeout=30)
+        access, target = Access(entries), self.target(mesh)
+        make_room(target, application, access)
+        settled = settle(access, requests, target, timeout=30)
         if settled.wrong:
             message = f"the mesh does not do what posture '{posture.name}' says"
             raise MeshError(message, tuple(map(str, settled.wrong)))
-        for destination in sorted({each.request.destination for each in settled.unmeasured}):
+        full = sorted({each.request.destination for each in settled.unmeasured})
+        for destination in full:
             report(f"{destination} could not be asked: its limits left no room for it")
+        if application.gateway.routes[0].to not in full:
+            self._wait_for_page(mesh, application, report)
+        mesh.wait_drained()
+
+    def _wait_for_page(self, mesh: Mesh, application: Application, report: Callable[[str], None]) -> None:
         try:
             wait_for_page(application.gateway, self.layout, timeout=_GATEWAY_PATIENCE)
         except MeshError as error:
             report(f"registering the gateway anew: {error}")
             mesh.renew_gateway()
             wait_for_page(application.gateway, self.layout)
-        mesh.wait_drained()
 
     def _compiled(self) -> tuple[Entry, ...]:
         application, posture = self.load()

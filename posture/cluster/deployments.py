@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from posture.cluster.connection import Connection
 
@@ -19,18 +19,23 @@ class DeploymentStatus:
     """A Deployment; ``exit`` says what keeps it from being available."""
 
     name: str
-    state: Literal["running", "dead"]
+    state: Literal["running", "dead", "stopped"]
     since: datetime | None
     exit: str | None
     pid: int | None = None
     log: tuple[str, ...] = ()
 
 
-def deployments(connection: Connection, namespace: str, stack: str) -> Iterator[DeploymentStatus]:
-    """The Deployments of a stack in a namespace."""
+def deployments(
+    connection: Connection, namespace: str, stack: str, wanted: Iterable[Mapping[str, Any]]
+) -> Iterator[DeploymentStatus]:
+    """The Deployments of a stack in a namespace, and those of the manifests ``wanted`` that aren't there."""
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     found = connection.get(path, labelSelector=f"app.kubernetes.io/instance={stack}") or {}
-    yield from (_status(each) for each in found.get("items", ()))
+    there = {each["metadata"]["name"]: _status(each) for each in found.get("items", ())}
+    yield from there.values()
+    names = (each["metadata"]["name"] for each in wanted)
+    yield from (DeploymentStatus(name, "stopped", None, "is not there") for name in names if name not in there)
 
 
 def _status(deployment: dict[str, Any]) -> DeploymentStatus:

@@ -5,6 +5,7 @@ Fortio's threads send in step, so that as many requests are under way at once as
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ __all__ = ["limits_findings"]
 
 _QPS, _SECONDS = 200, 1
 _MOST_CONNECTIONS = 100
-_TRIES = 3
+_TRIES, _PAUSE = 5, 0.1
 """Consul's check of the sidecar's port takes a place for an instant, which a load that takes all of them may notice."""
 
 _REFUSED = "503"
@@ -99,6 +100,7 @@ def _within(loading: _Loading, limit: int, name: str, expected: str) -> Finding:
         loading.give_back()
         others = taken(loading.target, loading.service)
         if others >= limit:
+            time.sleep(_PAUSE)  # what was given back may not be closed yet
             continue
         free = limit - others
         codes = loading.load(free)

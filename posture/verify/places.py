@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posture.model.application import Application
     from posture.verify.target import Target
 
-__all__ = ["count", "give_back", "loaders", "refused", "taken"]
+__all__ = ["count", "give_back", "loaders", "make_room", "refused", "taken"]
 
 _REFUSED_HEADER = "x_release: 1"
 """A header that a sidecar refuses under REJECT_REQUEST, answering 400 and closing: so the pooled connection that
@@ -56,6 +56,12 @@ def loaders(application: Application, access: Access, service: str) -> Iterator[
             if call.to == service and call.method == "GET" and access.decide(request).allowed:
                 yield name, call.path
                 break
+
+
+def make_room(target: Target, application: Application, access: Access) -> None:
+    """Have idle connections closed to all services that limit theirs, or nobody could ask them."""
+    for service in application.services:
+        give_back(target, application, access, service)
 
 
 def give_back(target: Target, application: Application, access: Access, service: str) -> None:

@@ -20,7 +20,7 @@ from posture.verify.limits import limits_findings
 from posture.verify.mtls import mtls_findings
 from posture.verify.openings import opening_findings
 from posture.verify.outside import outside_findings
-from posture.verify.places import give_back
+from posture.verify.places import make_room
 from posture.verify.rates import rates_findings
 from posture.verify.upstreams import upstreams_findings
 
@@ -132,13 +132,13 @@ def verify(subject: Subject, progress: Progress) -> Verification:
 
     total = sum(1 for _ in model.cells())
     progress.begin(f"asking {total} calls", total)
-    _make_room(target, application, model.access)
+    make_room(target, application, model.access)
     cells = observed_cells(model, application, target, _SETTLING, progress.advance)
     findings += unmeasured_findings(cells)
 
     for words, section in SECTIONS:
         progress.begin(words, 1)
-        _make_room(target, application, model.access)
+        make_room(target, application, model.access)
         findings += section(target, application, model.access)
         progress.advance()
     return Verification(
@@ -149,8 +149,3 @@ def verify(subject: Subject, progress: Progress) -> Verification:
         cells=tuple(cells),
         findings=tuple(findings),
     )
-
-
-def _make_room(target: Target, application: Application, access: Access) -> None:
-    for service in application.services:
-        give_back(target, application, access, service)

@@ -158,6 +158,22 @@ def test_an_object_edited_behind_our_back_is_shown_and_mended(stack: ClusterStac
     assert [source["name"] for source in yaml.safe_load(found)["spec"]["sources"]] == ["reviews", "*"]
 
 
+def test_a_status_names_a_deployment_that_somebody_has_deleted(stack: ClusterStack) -> None:
+    def states() -> set[tuple[str, str]]:
+        said = json.loads(stack.posture("status", "--json", check=None).stdout)
+        assert said["healthy"] == all(each["state"] == "running" for each in said["processes"])
+        return {(each["name"], each["exit"] or each["state"]) for each in said["processes"]}
+
+    before = states()
+    assert ("ratings-v1", "running") in before
+    stack.control_plane.kubectl("delete", "deployment", "ratings-v1", "--namespace=bookinfo")
+    assert states() == before - {("ratings-v1", "running")} | {("ratings-v1", "is not there")}
+    stack.posture("status", check=1)
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.posture("up")
+    stack.posture("status")
+
+
 def test_status_tells_what_runs(stack: ClusterStack) -> None:
     said = stack.posture("status").stdout
     assert "stack prod: layered-allow" in said

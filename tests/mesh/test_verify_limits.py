@@ -13,8 +13,9 @@ from posture.model.access import Access
 from posture.model.entries import compile_entries
 from posture.verify.findings import Outcome
 from posture.verify.limits import limits_findings
-from posture.verify.places import refused, taken
+from posture.verify.places import make_room, refused, taken
 from posture.verify.upstreams import upstreams_findings
+from posture.verify.wire import connected
 from tests.conftest import eventually
 
 if TYPE_CHECKING:
@@ -70,8 +71,31 @@ def test_a_limit_refuses_beyond_it_and_only_there(live: LiveStack) -> None:
     }
     assert "503" not in findings[WITHIN].observed
     assert "times 503 on 2 connections; Envoy's limit refused" in findings[BEYOND].observed
-    assert taken(questioned(live)[0], "productpage") == 0, "the load's own connections are given back"
+    target, _ = questioned(live)
+    eventually(lambda: taken(target, "productpage") == 0, "the load's own connections are not given back")
     assert live.page().status_code == 200
+
+
+def test_an_up_makes_room_where_a_client_keeps_the_only_connection(live: LiveStack) -> None:
+    live.up("rate-limited", "one-connection")
+    target, access = questioned(live)
+    make_room(target, live.application, access)
+    target.load("fortio", "productpage", "/productpage", "-c", "1", "-n", "1", "-qps", "0")
+    assert taken(target, "productpage") == 1
+    done = live.project.posture("up", "--stack", live.name)
+    assert "could not be asked" not in done.stderr
+    assert live.page().status_code == 200
+
+
+def test_an_up_is_done_where_somebody_keeps_the_only_connection_for_long(live: LiveStack) -> None:
+    live.up("rate-limited", "one-connection")
+    target, access = questioned(live)
+    make_room(target, live.application, access)
+    assert target.near
+    [endpoint] = target.near.sidecars("productpage")
+    with connected(endpoint, target.near.context("fortio"), None, 5):
+        done = live.project.posture("up", "--stack", live.name)
+    assert "productpage could not be asked: its limits left no room for it" in done.stderr
 
 
 def test_a_limit_that_was_removed_is_found_out(live: LiveStack) -> None:
