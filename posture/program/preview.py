@@ -75,7 +75,7 @@ def preview(engine: Engine, pack: Path, *, refresh: bool = False) -> Plan:
 
 def _plan(events: list[dict[str, Any]], diff: str) -> Plan:
     found: dict[str, Planned] = {}
-    violations: list[Violation] = []
+    violations: list[tuple[str, Violation]] = []
     counts: dict[str, int] = {}
     for event in events:
         if "resourcePreEvent" in event:
@@ -83,15 +83,19 @@ def _plan(events: list[dict[str, Any]], diff: str) -> Plan:
             urn = step["urn"]
             earlier = found.get(urn) or Planned(step["type"], urn.rpartition("::")[2], None, None)
             before = _inputs(step.get("old")) if earlier.before is None else earlier.before
-            after = earlier.after if step["op"].startswith("delete") else _inputs(step.get("new"))
+            # A refresh, which comes first, has the old state for the new one; what stays has a step of its own.
+            gone = step["op"].startswith(("delete", "refresh"))
+            after = earlier.after if gone else _inputs(step.get("new"))
             found[urn] = Planned(earlier.kind, earlier.name, before, after)
         elif "policyEvent" in event:
             policy = event["policyEvent"]
             words = policy["message"].strip().rpartition("\n")[2]
-            violations.append(Violation(policy["policyName"], words))
+            violations.append((policy.get("resourceUrn", ""), Violation(policy["policyName"], words)))
         elif "summaryEvent" in event:
             counts = event["summaryEvent"].get("resourceChanges") or {}
-    return Plan(tuple(found.values()), tuple(violations), counts, diff)
+    # Under a refresh the engine has the policies judge what it is about to delete as well.
+    gone = {urn for urn, planned in found.items() if planned.after is None}
+    return Plan(tuple(found.values()), tuple(each for urn, each in violations if urn not in gone), counts, diff)
 
 
 def _inputs(state: Mapping[str, Any] | None) -> Inputs | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 if TYPE_CHECKING:
     from tests.mesh.conftest import LiveStack
@@ -28,3 +29,35 @@ def test_a_switch_is_explained_before_it_is_made(live: LiveStack) -> None:
         assert "⚠️ opens" in opening
     finally:
         live.pulumi("config", "set", "posture", "layered-allow")
+
+
+def test_a_service_that_goes_is_shown_as_gone_whatever_others_have_changed(live: LiveStack) -> None:
+    live.up("layered-allow")
+    file = live.project.folder / "apps" / "bookinfo.yaml"
+    before = file.read_text()
+    application = yaml.safe_load(before)
+    del application["services"]["ratings"]
+    for service in application["services"].values():
+        service["calls"] = [call for call in service.get("calls", ()) if call["to"] != "ratings"]
+    few = "description: few\ngrants: [{name: visitors, from: gateway, to: productpage}]\n"
+    (live.project.folder / "stacks" / "few.yaml").write_text(few)
+
+    def said() -> str:
+        return live.project.posture("preview", "--stack", live.name).stdout
+
+    live.pulumi("config", "set", "posture", "few")
+    file.write_text(yaml.safe_dump(application))
+    try:
+        alone = said()
+        with live.consul() as consul:
+            consul.put("/v1/connect/intentions/exact?source=fortio&destination=details", json={"Action": "allow"})
+        drifted = said()
+        for each in (alone, drifted):
+            fields = [line for line in each.splitlines() if line.startswith("| `service-") and "/ratings`" in line]
+            assert [line.endswith("| `null` |") for line in fields] == [True, True], "what is there after"
+            assert "| ❌ CP702" not in each, "nobody is judged for what goes"
+        assert "| fortio → details | `GET /details/0` |" in drifted
+        assert "| fortio → details | `GET /details/0` |" not in alone
+    finally:
+        file.write_text(before)
+        live.up("layered-allow")
