@@ -13,6 +13,7 @@ from enum import IntEnum
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
+from posture.model.access import Access
 from posture.model.call_changes import call_change, turns
 from posture.model.entries import Entry, Kind
 from posture.model.held import bare
@@ -56,9 +57,10 @@ class Write:
 def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
     """The wanted entries in the order of their writing.
 
-    An entry waits for what it relies on. The last one that tightens waits for all others that do, and what does more
-    than tighten waits for that last one; so on for the next step. What does both is a step, or several where one call
-    leads to another (see `call_changes.turns`). So there are few dependencies, and all point back.
+    An entry waits for what it relies on, and a service that leaves HTTP for its rules. The last one that tightens waits
+    for all others that do, and what does more than tighten waits for that last one; so on for the next step. What does
+    both is a step, or several where one call leads to another (see `call_changes.turns`). So there are few
+    dependencies, and all point back.
 
     Args:
         held: What the mesh has; others are created.
@@ -71,7 +73,9 @@ def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
     turn = {(Kind.SERVICE_INTENTIONS, name): each for name, each in turns(then.values(), now.values(), both).items()}
     # What stays as it is goes with what tightens: it relies on the same, and is there for all that come later.
     rank = {each: (does or Effect.TIGHTENS, turn.get(each, 0)) for each, does in effects.items()}
-    order = sorted(wanted, key=lambda entry: rank[key(entry)])
+    late = dict(_after_their_rules(then, now))
+    rank |= {each: max(rank[each], rank[rules]) for each, rules in late.items()}
+    order = sorted(wanted, key=lambda entry: (rank[key(entry)], key(entry) in late))
     changing = [each for each in map(key, order) if effects[each]]
     steps = [list(step) for _, step in groupby(changing, key=lambda each: rank[each])]
     gates = _gates(steps)
@@ -82,7 +86,8 @@ def writes(held: Iterable[Entry], wanted: Iterable[Entry]) -> tuple[Write, ...]:
     done: set[Key] = set()
     found = []
     for entry in order:
-        after = dict.fromkeys([*(each for each in _bases(entry) if each in done), *gates.get(key(entry), ())])
+        bases = (*_bases(entry), *((late[key(entry)],) if key(entry) in late else ()))
+        after = dict.fromkeys([*(each for each in bases if each in done), *gates.get(key(entry), ())])
         found.append(Write(entry, tuple(after), settled.get(key(entry), ())))
         done.add(key(entry))
     return tuple(found)
@@ -121,6 +126,20 @@ def effect(held: Entry | None, wanted: Entry) -> Effect | None:
     if opens == closes:
         return Effect.BOTH
     return Effect.LOOSENS if opens else Effect.TIGHTENS
+
+
+def _after_their_rules(then: Mapping[Key, Entry], now: Mapping[Key, Entry]) -> Iterable[tuple[Key, Key]]:
+    """Services that leave HTTP, each with its rules, which have to be without HTTP before.
+
+    Consul refuses a protocol that the rules it holds can't be for ("incompatible with L7 intentions permissions").
+    """
+    before, after = Access(then.values()), Access(now.values())
+    for kind, name in now:
+        rules = (Kind.SERVICE_INTENTIONS, name)
+        leaves = kind is Kind.SERVICE_DEFAULTS and before.is_http(name) and not after.is_http(name)
+        sources = then[rules].body.get("Sources") or () if leaves and rules in then and rules in now else ()
+        if any(source.get("Permissions") for source in sources):
+            yield (kind, name), rules
 
 
 def _bases(entry: Entry) -> tuple[Key, ...]:

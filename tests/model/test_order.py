@@ -69,6 +69,21 @@ def test_in_a_new_mesh_what_a_rule_relies_on_comes_first() -> None:
     assert MESH in after[defaults("details")]
 
 
+@pytest.mark.parametrize("grants", [[], [{"name": "r", "from": "reviews", "to": "ratings"}]], ids=["closed", "L4"])
+def test_a_service_leaves_http_after_its_rules_and_comes_to_it_before(grants: list[dict[str, str]]) -> None:
+    """Consul 1.22.7 refuses a protocol that the rules it holds are not for (measured)."""
+    ratings = BOOKINFO.services["ratings"].model_copy(update={"protocol": "tcp"})
+    services = {
+        name: each.model_copy(update={"calls": tuple(call for call in each.calls if call.to != "ratings")})
+        for name, each in {**BOOKINFO.services, "ratings": ratings}.items()
+    }
+    posture = Posture.model_validate_json(json.dumps({"description": "made", "grants": grants})).named("made")
+    tcp = compile_entries(BOOKINFO.model_copy(update={"services": services}), posture)
+    tcp = tuple(entry for entry in tcp if entry.kind in SECURITY)
+    assert intentions("ratings") in waits(compiled("layered-allow"), tcp)[defaults("ratings")]
+    assert defaults("ratings") in waits(tcp, compiled("layered-allow"))[intentions("ratings")]
+
+
 def test_a_limit_comes_before_the_calls_that_it_limits() -> None:
     after = waits(compiled("deny-all"), compiled("rate-limited"))
     assert defaults("productpage") in after[intentions("productpage")]
