@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from posture.model.application import Method, Name
+from posture.model.application import Method, Name, UrlPath
 from posture.model.document import nearest
 from posture.model.shape import Shape
 
@@ -31,10 +31,6 @@ __all__ = [
     "check_limits",
     "in_force",
 ]
-
-_PATH = StringConstraints(pattern=r"^/[!-~]*$")
-LimitedPath = Annotated[str, _PATH]
-"""Printable ASCII: it is written into a program and into a header."""
 
 AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000)]
 PerSecond = Annotated[float, Field(ge=0.01, le=1_000_000, allow_inf_nan=False)]
@@ -90,8 +86,8 @@ class Rates(Shape):
 class RouteRates(Rates):
     """Rates of some of a service's requests: a path, methods or both. The first route that matches counts."""
 
-    path_exact: LimitedPath | None = None
-    path_prefix: LimitedPath | None = None
+    path_exact: UrlPath | None = None
+    path_prefix: UrlPath | None = None
     path_regex: Annotated[OfEnterprise, _of_enterprise(_PATH_REGEX)] = None
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] | None = None
 

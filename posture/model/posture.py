@@ -169,9 +169,9 @@ def _load(folder: Path, name: str, application: Application, above: tuple[str, .
         document.fail(f"no posture '{own.extends}'; {nearest(own.extends, available(folder))}", "extends")
     base = _load(folder, own.extends, application, chain)
     inherited = {} if "mesh" in own.model_fields_set else {"mesh": base.mesh}
-    whole = own.model_copy(
-        update={**inherited, "grants": base.grants + own.grants, "limits": {**base.limits, **own.limits}}
-    )
+    # What is limited anew comes last, and is therefore what is in force.
+    limits = {layer: limit for layer, limit in base.limits.items() if layer not in own.limits} | own.limits
+    whole = own.model_copy(update={**inherited, "grants": base.grants + own.grants, "limits": limits})
     _check_layers(application, own, whole, document)
     return whole
 

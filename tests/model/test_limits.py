@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def _match(route: Any) -> Any:
 
 counts = st.integers(1, 1_000_000)
 rates = st.fixed_dictionaries({"requests_per_second": st.floats(0.01, 1_000_000), "burst": counts})
-paths = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20).map("/{}".format)
+printable = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="?#")
+paths = st.text(printable, max_size=20).map("/{}".format)
 methods = st.lists(st.sampled_from(["GET", "POST", "DELETE"]), min_size=1, max_size=3, unique=True).map(tuple)
 routes = st.one_of(
     st.fixed_dictionaries({"path_exact": paths}, optional={"methods": methods}),
@@ -300,3 +302,28 @@ def test_a_rate_below_one_a_second_for_each_worker_is_said_to_be_slow() -> None:
     assert slow_words(slow, Proxies(workers=2), "page") == [], "the gateway's has one"
     [said] = slow_words(slow, Proxies(workers=2), "gateway")
     assert said.startswith("page: 1/s in all is one request in 2 s for each of 2 workers; ")
+
+
+def _written(folder: Path, name: str, limits: str, extends: str = "layered-allow") -> Posture:
+    (folder / f"{name}.yaml").write_text(f"description: {name}\nextends: {extends}\nlimits:\n{limits}")
+    return load_posture(folder, name, load_application(ROOT / "apps" / "bookinfo.yaml"))
+
+
+def test_a_limit_that_an_extending_posture_writes_anew_is_in_force(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "stacks" / "layered-allow.yaml", tmp_path)
+    tight, fair = (
+        "  tight: {on: productpage, requestsPerSecond: 5}\n",
+        "  fair: {on: productpage, requestsPerSecond: 9}\n",
+    )
+    _written(tmp_path, "base", tight.replace("5", "50") + fair)
+    posture = _written(tmp_path, "anew", tight, extends="base")
+    assert posture.layers[-2:] == ["fair", "tight"]
+    assert in_force(posture.limits)["productpage"].requests_per_second == 5
+
+
+@pytest.mark.parametrize("path", ["/static/x?q=", "/static/x#y"])
+def test_a_rate_of_a_path_that_no_request_has_is_refused(path: str, tmp_path: Path) -> None:
+    """Rates go by the path up to its query."""
+    shutil.copy(ROOT / "stacks" / "layered-allow.yaml", tmp_path)
+    with pytest.raises(InputError, match=r"is no valid 'pathPrefix'"):
+        _written(tmp_path, "p", f"  productpage: {{routes: [{{pathPrefix: '{path}', requestsPerSecond: 5}}]}}\n")
