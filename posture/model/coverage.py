@@ -15,7 +15,7 @@ from posture.model.intentions import ANYONE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Uncovered", "allows", "uncovered"]
+__all__ = ["Uncovered", "allows", "uncovered", "who"]
 
 _RULES = frozenset({"Name", "Action", "Permissions", "Description", "Precedence", "LegacyID", "LegacyMeta", "Type"})
 _PATHS = ("PathExact", "PathPrefix", "PathRegex")
@@ -32,23 +32,23 @@ def uncovered(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[U
     """What the second of two bodies of `service-intentions` allows and the first doesn't; empty if there was none."""
     then, now = _sources(before), _sources(after)
     freed = bool(before.get("JWT")) and before["JWT"] != after.get("JWT")
-    for who, source in now.items():
-        old = then.get(who, then.get(ANYONE, {}))
+    for name, source in now.items():
+        old = then.get(name, then.get(ANYONE, {}))
         if freed and allows(source):
             yield Uncovered(source["Name"], None)
         elif source != old:
             yield from _newly(old, source)
-    for who, source in then.items():
-        if who not in now:  # what is said of anyone holds for it now
+    for name, source in then.items():
+        if name not in now:  # what is said of anyone holds for it now
             yield from (each._replace(source=source["Name"]) for each in _newly(source, now.get(ANYONE, {"Name": ""})))
 
 
 def _sources(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The sources by who they are: the name, and what else tells one from others, such as a peer."""
-    return {_who(source): source for source in body.get("Sources") or ()}
+    return {who(source): source for source in body.get("Sources") or ()}
 
 
-def _who(source: Mapping[str, Any]) -> str:
+def who(source: Mapping[str, Any]) -> str:
+    """What tells a source from others: its name, and what else there is of it, such as a peer."""
     name = str(source["Name"])
     if source.keys() <= _RULES:
         return name

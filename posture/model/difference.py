@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from posture.model.coverage import who
 from posture.model.entry import Kind
 from posture.model.intentions import ANYONE
 from posture.model.limit_words import limit_changes
@@ -79,7 +80,7 @@ class Difference:
 
     def __bool__(self) -> bool:
         """Whether there is any difference."""
-        return bool(self.opened or self.closed or self.changed or self.edits)
+        return bool(self.opened or self.unshown or self.closed or self.changed or self.edits)
 
 
 def compare(application: Application, old: tuple[str, Access], new: tuple[str, Access]) -> Difference:
@@ -187,18 +188,27 @@ def _by_name(entries: tuple[Entry, ...]) -> dict[str, Mapping[str, Any]]:
 
 
 def _keyed(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An entry's sources by name, for their order says nothing; of a rate limiter's program only its parameters."""
-    named = {"Sources": {source["Name"]: source for source in body["Sources"]}} if body.get("Sources") else {}
+    """An entry's sources by who they are, for their order says nothing; its extensions by name."""
+    named = {"Sources": {who(source): source for source in body["Sources"]}} if body.get("Sources") else {}
     extensions = body.get("EnvoyExtensions")
     if extensions:
-        named["EnvoyExtensions"] = {each["Name"]: _parameters(each) for each in extensions}
+        named["EnvoyExtensions"] = _extensions(extensions)
     return {**body, **named}
 
 
-def _parameters(extension: Mapping[str, Any]) -> Mapping[str, Any]:
-    arguments = extension.get("Arguments") or {}
-    limiter = limiter_of(arguments.get("Script", ""))
-    return {**extension, "Arguments": {**arguments, "Script": limiter._asdict()}} if limiter else extension
+def _extensions(extensions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Extensions by name, of a rate limiter's program only its parameters.
+
+    A name may repeat, and is numbered then; wherever it stands, a rate limiter has it first, so that it compares with
+    what it was.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    limiters = [(each, limiter_of((each.get("Arguments") or {}).get("Script", ""))) for each in extensions]
+    for each, limiter in sorted(limiters, key=lambda pair: pair[1] is None):
+        names = (each["Name"], *(f"{each['Name']} #{number}" for number in range(2, len(limiters) + 1)))
+        arguments = {"Arguments": {**each["Arguments"], "Script": limiter._asdict()}} if limiter else {}
+        found[next(name for name in names if name not in found)] = {**each, **arguments}
+    return found
 
 
 def _fields(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - any JSON

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Said", "of_a_limit", "said"]
 
 _EXTENSIONS = "EnvoyExtensions"
+_EXPOSE = "Expose"
 _OF_OVERRIDES = {"Name", "Peer", "MeshGateway", "Limits", "PassiveHealthCheck"}
 _TLS = {"TLSv1_0": "TLS 1.0", "TLSv1_1": "TLS 1.1", "TLSv1_2": "TLS 1.2", "TLSv1_3": "TLS 1.3"}
 _PATHS = {
@@ -34,8 +35,13 @@ def said(edit: Edit) -> Said | None:
     """The edit in words; None for one that needs none, or whose meaning is in the calls."""
     if not edit.field:
         return _whole(edit)
-    if edit.field.startswith(_EXTENSIONS):
+    field = edit.field.partition(".")[0]
+    if field == "Sources":  # the names in it are of anybody's choice, even that of another field
+        return None
+    if field == _EXTENSIONS:
         return _extensions(edit)
+    if field == _EXPOSE:
+        return _exposes(edit)
     say = _SAYING.get(edit.field.rpartition(".")[2])
     return say(edit) if say else _block(edit)
 
@@ -62,6 +68,9 @@ def _whole(edit: Edit) -> Said | None:
     """An entry that comes or goes as a whole."""
     if edit.entry.startswith("mesh/") and not edit.after:
         return Said("nothing normalises paths or sets a floor for TLS any more", loosens=True)
+    if edit.entry.startswith(("service-defaults/", "proxy-defaults/")):
+        then, now = ((each or {}).get(_EXPOSE) for each in (edit.before, edit.after))
+        return _exposes(edit._replace(field=_EXPOSE, before=then, after=now))
     return None
 
 
@@ -96,8 +105,26 @@ def _is_limiter(extension: object) -> bool:
     return isinstance(arguments, dict) and isinstance(arguments.get("Script"), dict)
 
 
+def _exposes(edit: Edit) -> Said | None:
+    """What a service answers on a listener of its own, whoever asks."""
+    key = edit.field.partition(".")[2]
+    then, now = (_exposed({key: each} if key else each or {}) for each in (edit.before, edit.after))
+    added, gone = ([each for each in one if each not in other] for one, other in ((now, then), (then, now)))
+    if added:
+        return Said(f"{_services(edit)} answers {', '.join(added)} in plaintext, past all rules", loosens=True)
+    return Said(f"{_services(edit)} no longer answers {', '.join(gone)} in plaintext", loosens=False) if gone else None
+
+
+def _exposed(expose: Mapping[str, Any]) -> list[str]:
+    checks = ["what its health checks ask"] if expose.get("Checks") else []
+    paths = [
+        (each.get("Path"), each.get("LocalPathPort"), each.get("ListenerPort")) for each in expose.get("Paths") or ()
+    ]
+    return [*checks, *(f"{path} of its port {own} at port {outer}" for path, own, outer in paths)]
+
+
 def _mutual_tls(edit: Edit) -> Said:
-    who = _name(edit) if edit.entry.startswith("service-defaults/") else "every service"
+    who = _services(edit)
     if edit.after == "permissive":
         return Said(f"{who} takes plaintext from anyone, past all rules", loosens=True)
     return Said(f"{who} has mutual TLS {edit.after or 'as usual'}", loosens=False)
@@ -138,6 +165,10 @@ def _listeners(edit: Edit) -> Said | None:
         if old in _TLS and (new not in _TLS or list(_TLS).index(new) < list(_TLS).index(old))
     ]
     return Said(f"{_name(edit)} {', '.join(said)}", loosens=True) if said else None
+
+
+def _services(edit: Edit) -> str:
+    return _name(edit) if edit.entry.startswith("service-defaults/") else "every service"
 
 
 def _name(edit: Edit) -> str:

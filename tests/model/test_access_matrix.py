@@ -10,8 +10,9 @@ import pytest
 
 from posture.model.access import Access, Decision, Request
 from posture.model.application import Call, Route, load_application
-from posture.model.difference import Risk, compare, difference, matrices
+from posture.model.difference import Difference, Risk, Unshown, compare, difference, matrices
 from posture.model.entries import Entry, Kind, compile_entries
+from posture.model.limiter import lua_of
 from posture.model.limits import Limit
 from posture.model.matrix import UNKNOWN, Sample, matrix, samples
 from posture.model.posture import Grant, HeaderMatch, Permission, Posture, load_posture
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from posture.model.application import Application
-    from posture.model.difference import Difference
 
 ROOT = Path(__file__).parents[2]
+PEERS = {"Name": "productpage", "Peer": "cluster2", "Action": "allow"}
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +246,35 @@ def test_the_order_of_sources_makes_no_difference(bookinfo: Application) -> None
     sources = [{"Name": name, "Action": "allow"} for name in ("fortio", "productpage")]
     old, new = (Access([Entry(Kind.SERVICE_INTENTIONS, "details", {"Sources": s})]) for s in (sources, sources[::-1]))
     assert not compare(bookinfo, ("a", old), ("b", new))
+
+
+def of_details(kind: Kind, **body: object) -> Access:
+    return Access([Entry(kind, "details", body)])
+
+
+def test_a_peers_source_is_beside_ours_of_the_same_name(bookinfo: Application) -> None:
+    own = {"Name": "productpage", "Action": "allow"}
+    old, new = (of_details(Kind.SERVICE_INTENTIONS, Sources=each) for each in ([own], [PEERS, own]))
+    assert [(edit.field, edit.before, edit.after) for edit in compare(bookinfo, ("a", old), ("b", new)).edits] == [
+        ('Sources.productpage {"Peer": "cluster2"}', None, PEERS)
+    ]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_foreign_extension_is_beside_our_limiter_of_the_same_name(bookinfo: Application, *, first: bool) -> None:
+    own = {"Name": "builtin/lua", "Arguments": {"Script": lua_of("details", 1, [{"of": "all", "rate": 1, "burst": 1}])}}
+    foreign = {"Name": "builtin/lua", "Arguments": {"Script": "-- lets all pass"}}
+    both = [foreign, own] if first else [own, foreign]
+    old, new = (of_details(Kind.SERVICE_DEFAULTS, EnvoyExtensions=each) for each in ([own], both))
+    assert [(edit.field, edit.before, edit.after) for edit in compare(bookinfo, ("a", old), ("b", new)).edits] == [
+        ("EnvoyExtensions.builtin/lua #2", None, foreign)
+    ]
+
+
+def test_what_may_open_is_a_difference_though_no_field_shows_it() -> None:
+    found = Difference("a", "b", (), (), (), (), (), ())
+    assert not found
+    assert replace(found, unshown=(Unshown("productpage", "details"),))
 
 
 def ring(bookinfo: Application, size: int) -> tuple[Application, list[Grant]]:

@@ -12,6 +12,8 @@ from posture.model.edit_words import of_a_limit, said
 ENTRY = "service-defaults/details"
 LIMITER = {"Name": "builtin/lua", "Arguments": {"Script": {"service": "details", "workers": 1, "limits": ()}}}
 OTHER = {"Name": "builtin/ext-authz", "Arguments": {"Config": {}}}
+ADMIN = {"Path": "/admin", "LocalPathPort": 9080, "ListenerPort": 21500}
+ADMIN_WORDS = "/admin of its port 9080 at port 21500"
 OVERRIDES = {"Overrides": [{"Name": "ratings", "Limits": {"MaxConnections": 1}}]}
 
 
@@ -97,6 +99,22 @@ def test_an_extension_that_goes_loosens(edit: Edit) -> None:
             True,
         ),
         ("mesh/mesh", "", {"TLS": {}}, None, "nothing normalises paths or sets a floor for TLS any more", True),
+        (
+            ENTRY,
+            "Expose",
+            None,
+            {"Paths": [ADMIN]},
+            f"details answers {ADMIN_WORDS} in plaintext, past all rules",
+            True,
+        ),
+        (ENTRY, "Expose.Paths", [], [ADMIN], f"details answers {ADMIN_WORDS} in plaintext, past all rules", True),
+        (ENTRY, "Expose.Paths", [ADMIN], [ADMIN, {**ADMIN, "Path": "/b"}], "details answers /b of its port 9080", True),
+        (ENTRY, "Expose", {"Paths": [ADMIN]}, None, f"details no longer answers {ADMIN_WORDS} in plaintext", False),
+        (ENTRY, "", None, {"Expose": {"Paths": [ADMIN]}}, f"details answers {ADMIN_WORDS} in plaintext", True),
+        (
+            *("proxy-defaults/global", "Expose.Checks", None, True),
+            *("every service answers what its health checks ask in plaintext, past all rules", True),
+        ),
     ],
 )
 def test_what_protects_is_said_in_words(  # noqa: PLR0913 - an edit, and what is said of it
@@ -106,3 +124,8 @@ def test_what_protects_is_said_in_words(  # noqa: PLR0913 - an edit, and what is
     assert found
     assert found.words.startswith(words)
     assert found.loosens is loosens
+
+
+@pytest.mark.parametrize("name", ["a.Listeners", "a.TLSMinVersion", "a.MutualTLSMode"])
+def test_a_source_is_taken_for_no_field_whatever_its_name(name: str) -> None:
+    assert said(Edit("service-intentions/details", f"Sources.{name}", None, {"Name": name, "Action": "allow"})) is None

@@ -99,6 +99,20 @@ def test_a_source_of_another_cluster_is_not_judged_in_silence(bookinfo: Applicat
     assert "peers is not looked at" in only(bookinfo, raw).observed
 
 
+def test_a_source_of_another_cluster_is_shown_though_it_has_our_name(bookinfo: Application, raw: Raw) -> None:
+    source = {"Name": "productpage", "Peer": "cluster2", "Action": "allow"}
+    of(raw, "service-intentions", "details")["Sources"].append(source)
+    observed = only(bookinfo, raw).observed
+    assert 'Sources.productpage {"Peer": "cluster2"} is {' in observed
+    assert "another order of its fields" not in observed
+
+
+def test_a_listener_in_plaintext_is_named_with_what_it_goes_past(bookinfo: Application, raw: Raw) -> None:
+    path = {"Path": "/admin", "LocalPathPort": 9080, "ListenerPort": 21500}
+    of(raw, "service-defaults", "details")["Expose"] = {"Paths": [path]}
+    assert "loosens protection: details answers /admin of its port 9080 at" in only(bookinfo, raw).observed
+
+
 def test_a_route_that_leads_further_opens_for_visitors(bookinfo: Application, raw: Raw) -> None:
     match = {"Path": {"Match": "prefix", "Value": "/admin"}}
     of(raw, "http-route", "bookinfo")["Rules"][0]["Matches"].append(match)
