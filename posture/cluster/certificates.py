@@ -36,6 +36,8 @@ def _names(certificate: x509.Certificate) -> list[str]:
 
 
 def _covers(name: str, hostname: str) -> bool:
-    """A wildcard stands for exactly one label (RFC 6125, 6.4.3)."""
+    """A wildcard stands for exactly one label (RFC 6125, 6.4.3); a hostname that is one alone for whatever there is."""
+    if hostname == "*":
+        return True
     same_depth = name.count(".") == hostname.count(".")
     return same_depth and fnmatchcase(hostname.lower(), name.lower())

@@ -32,10 +32,11 @@ class HeldEntries(NamedTuple):
 def as_applied(entries: Iterable[Entry], certificate: str) -> tuple[Entry, ...]:
     """A posture's entries as consul-k8s has them in Consul: the certificate is a file of its own making, by its Secret.
 
-    That is none of the posture's, and left out. ``certificate`` is the Secret's name.
+    That is none of the posture's, and left out. ``certificate`` is the Secret's name. A listener for any host has no
+    hostname there.
     """
     reference = [{"Kind": Kind.FILE_SYSTEM_CERTIFICATE, "Name": certificate}]
-    return tuple(_with_certificates(each, reference) for each in entries if each.kind != Kind.FILE_SYSTEM_CERTIFICATE)
+    return tuple(_with_listeners(each, reference) for each in entries if each.kind != Kind.FILE_SYSTEM_CERTIFICATE)
 
 
 def read_entries(connection: Connection, placement: Placement) -> HeldEntries:
@@ -80,10 +81,16 @@ def _gateway_objects(connection: Connection, placement: Placement) -> Iterator[E
             yield gateway_api.read_gateway_object({"kind": kind, **each})
 
 
-def _with_certificates(entry: Entry, reference: list[dict[str, str]]) -> Entry:
+def _with_listeners(entry: Entry, reference: list[dict[str, str]]) -> Entry:
     if entry.kind != Kind.API_GATEWAY:
         return entry
-    listeners = [{**each, "TLS": {**each["TLS"], "Certificates": reference}} for each in entry.body["Listeners"]]
+    listeners = [
+        {
+            **{key: value for key, value in each.items() if (key, value) != ("Hostname", gateway_api.ANY_HOST)},
+            "TLS": {**each["TLS"], "Certificates": reference},
+        }
+        for each in entry.body["Listeners"]
+    ]
     return replace(entry, body={**entry.body, "Listeners": listeners})
 
 

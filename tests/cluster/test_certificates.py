@@ -40,6 +40,7 @@ def certificate(*names: str, begins: int = -1, ends: int = 90) -> str:
         (["other.example.com", "page.example.com"], "page.example.com"),
         (["*.example.com"], "page.example.com"),
         (["Page.Example.com"], "page.example.com"),
+        (["page.example.com"], "*"),
     ],
 )
 def test_a_certificate_for_the_hostname_is_taken(names: list[str], hostname: str) -> None:
@@ -53,6 +54,7 @@ def test_a_certificate_for_the_hostname_is_taken(names: list[str], hostname: str
         (["*.example.com"], "deep.page.example.com", "is for *.example.com, not for deep.page.example.com"),
         (["*.example.com"], "example.com", "is for *.example.com, not for example.com"),
         ([], "page.example.com", "is for nobody, not for page.example.com"),
+        ([], "*", "is for nobody, not for *"),
     ],
 )
 def test_a_certificate_for_another_name_is_refused(names: list[str], hostname: str, words: str) -> None:

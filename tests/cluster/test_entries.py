@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from posture.errors import InputError
 from posture.model.application import load_application
 from posture.model.entries import Entry, Kind, compile_entries
 from posture.model.held import held_entries
+from posture.model.manifests import gateway_api
 from posture.model.manifests.inventory import inventory
 from posture.model.posture import load_posture
 from posture.model.settings import settings_from
@@ -30,6 +32,9 @@ ENTRIES = as_applied(compile_entries(APPLICATION, POSTURE), PLACEMENT.certificat
 
 OF_A_RESOURCE = {"consul.hashicorp.com/source-datacenter": "dc1", "external-source": "kubernetes"}
 OF_A_GATEWAY = {"datacenter": "dc1", "k8s-name": "gateway", "k8s-namespace": "bookinfo"}
+OF_A_HOSTNAME = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""The pattern of the CRDs of Gateways and HTTPRoutes."""
+
 NO_FILTERS: dict[str, Any] = {
     "Headers": [],
     "URLRewrite": None,
@@ -94,6 +99,20 @@ def test_what_consul_k8s_adds_is_no_drift() -> None:
     assert drift(cluster) == [("config entries", Outcome.HOLDS)]
     assert cluster.tokens == {"token"}
     assert read_entries(cluster, PLACEMENT).unread is None
+
+
+@pytest.mark.parametrize("hostname", ["*", "*.example.com", "page.example.com"])
+def test_objects_say_any_hostname_in_words_that_are_taken_and_read_back(hostname: str) -> None:
+    gateway = APPLICATION.gateway.model_copy(update={"hostname": hostname})
+    application = APPLICATION.model_copy(update={"gateway": gateway})
+    objects = [each for each in inventory(application, POSTURE, SETTINGS, "prod") if each["kind"] in gateway_api.KINDS]
+    names = [name for each in objects for name in each["spec"].get("hostnames", ())]
+    names += [each["hostname"] for one in objects for each in one["spec"].get("listeners", ()) if "hostname" in each]
+    assert all(map(OF_A_HOSTNAME.fullmatch, names))
+    compiled = as_applied(compile_entries(application, POSTURE), PLACEMENT.certificate_name)
+    found = {each.label: each for each in map(gateway_api.read_gateway_object, objects)}
+    assert found == {each.label: each for each in compiled if each.label in found}
+    assert len(found) == len(objects)
 
 
 @pytest.mark.parametrize("meta", [None, {"external-source": "terraform"}])

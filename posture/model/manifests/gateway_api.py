@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from posture.model.manifests.placement import Manifest, Placement
 
 __all__ = [
+    "ANY_HOST",
     "GATEWAY_CLASS",
     "GROUP",
     "KINDS",
@@ -29,6 +30,9 @@ __all__ = [
 GROUP = "gateway.networking.k8s.io"
 GATEWAY_CLASS = "consul"
 """The class that the chart makes."""
+
+ANY_HOST = "*"
+"""A listener's hostname in Consul that the Gateway API has no word for: one without a hostname takes them all."""
 
 KINDS = {"Gateway": Kind.API_GATEWAY, "HTTPRoute": Kind.HTTP_ROUTE}
 _TLS_OPTIONS = {
@@ -114,7 +118,8 @@ def read_gateway_object(manifest: Manifest) -> Entry:
         }
         for rule in spec.get("rules") or []
     ]
-    return Entry(kind, name, {"Hostnames": spec.get("hostnames") or [], "Parents": parents, "Rules": rules})
+    hostnames = {"Hostnames": spec["hostnames"]} if spec.get("hostnames") else {}
+    return Entry(kind, name, {**hostnames, "Parents": parents, "Rules": rules})
 
 
 def _listener(listener: Mapping[str, Any], placement: Placement) -> Manifest:
@@ -124,7 +129,7 @@ def _listener(listener: Mapping[str, Any], placement: Placement) -> Manifest:
         reference["namespace"] = placement.certificate_namespace
     return {
         "name": listener["Name"],
-        "hostname": listener["Hostname"],
+        **({} if listener.get("Hostname", ANY_HOST) == ANY_HOST else {"hostname": listener["Hostname"]}),
         "port": listener["Port"],
         "protocol": "HTTPS",
         "tls": {

@@ -6,6 +6,8 @@ must be the same (consul-k8s, `connect-inject`). A pod gets nothing that it does
 
 from __future__ import annotations
 
+import re
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ _INJECT = "consul.hashicorp.com/connect-inject"
 _REDIRECT = "consul.hashicorp.com/transparent-proxy"
 _WORKERS = "consul.hashicorp.com/consul-envoy-proxy-concurrency"
 _USER = 1000
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What the API server takes for the name of a volume (RFC 1123)."""
 
 
 class Workload(NamedTuple):
@@ -135,7 +139,7 @@ def _workload(placement: Placement, name: str, port: int, protocol: str, pods: I
 
 def _deployment(placement: Placement, pod: _Pod) -> Manifest:
     metadata = placement.metadata(f"{pod.service}-{pod.version}" if pod.version else pod.service)
-    writable = pod.container.writable
+    volumes = _volumes(pod.container.writable)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -160,15 +164,15 @@ def _deployment(placement: Placement, pod: _Pod) -> Manifest:
                         "fsGroup": _USER,
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
-                    "containers": [_pod_container(pod)],
-                    **_given("volumes", [{"name": _volume(folder), "emptyDir": {}} for folder in writable]),
+                    "containers": [_pod_container(pod, volumes)],
+                    **_given("volumes", [{"name": name, "emptyDir": {}} for name in volumes.values()]),
                 },
             },
         },
     }
 
 
-def _pod_container(pod: _Pod) -> Manifest:
+def _pod_container(pod: _Pod, volumes: Mapping[str, str]) -> Manifest:
     own = pod.container
     check = {"httpGet": {"path": "/health", "port": pod.port}}
     probe = {**(check if pod.protocol == "http" else {"tcpSocket": {"port": pod.port}}), "periodSeconds": 5}
@@ -188,12 +192,17 @@ def _pod_container(pod: _Pod) -> Manifest:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        **_given("volumeMounts", [{"name": _volume(folder), "mountPath": folder} for folder in own.writable]),
+        **_given("volumeMounts", [{"name": name, "mountPath": folder} for folder, name in volumes.items()]),
     }
 
 
-def _volume(folder: str) -> str:
-    return folder.strip("/").replace("/", "-").lower()
+def _volumes(folders: Iterable[str]) -> dict[str, str]:
+    """The volume of each folder, by its path where that makes a label which no other folder has, else by number."""
+    by_path = {folder: folder.strip("/").replace("/", "-").lower() for folder in folders}
+    names = list(by_path.values())
+    good = {name for name in names if _LABEL.fullmatch(name) and names.count(name) == 1}
+    others = (name for number in count(1) if (name := f"writable-{number}") not in good)
+    return {folder: name if name in good else next(others) for folder, name in by_path.items()}
 
 
 def _given(key: str, items: list[Any]) -> Manifest:

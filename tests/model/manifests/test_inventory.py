@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,41 @@ def test_no_pod_may_more_than_it_needs() -> None:
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
             assert container["resources"].keys() == {"requests", "limits"}
+
+
+LONG = "/" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["/run", "/opt/ibm/wlp/output"], ["run", "opt-ibm-wlp-output"]),
+        (["/var/lib/my_app", "/run", "/run/.cache"], ["writable-1", "run", "writable-2"]),
+        (["/a/b", "/a-b", "/run"], ["writable-1", "writable-2", "run"]),
+        (["/writable-1", LONG], ["writable-1", "writable-2"]),
+        (["/run", "/run"], ["run"]),
+    ],
+)
+def test_each_writable_folder_is_a_volume_whose_name_is_a_label(folders: list[str], names: list[str]) -> None:
+    settings = settings_from(
+        "prod", {"target": "kubernetes", "kubeContext": "kind-bookinfo", "gatewaySecret": "page-tls"}
+    )
+    application, posture = settings.load(ROOT)
+    details = application.services["details"]
+    assert details.container
+    container = details.container.model_copy(update={"writable": tuple(folders)})
+    services = {"details": details.model_copy(update={"container": container})}
+    changed = application.model_copy(update={"services": {**application.services, **services}})
+    [pod] = [
+        deployment["spec"]["template"]["spec"]
+        for workload in inventory(changed, posture, settings, "prod").workloads
+        for deployment in workload.deployments
+        if workload.name == "details"
+    ]
+    assert [each["name"] for each in pod["volumes"]] == names
+    mounts = {each["mountPath"]: each["name"] for each in pod["containers"][0]["volumeMounts"]}
+    assert mounts == dict(zip(folders, names, strict=False))
+    assert all(re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name) for name in names)
 
 
 def test_a_client_has_a_twin_outside_of_the_mesh() -> None:
