@@ -147,7 +147,10 @@ class Access:
         return protocol in _HTTP or (isinstance(protocol, str) and protocol.lower() in _HTTP)
 
     def named_sources(self, destination: str) -> frozenset[str]:
-        """The sources that have a rule of their own; to all others the destination gives the same answers."""
+        """The sources that have a rule of their own, as it is written: one may be a pattern (see `intentions`).
+
+        To all whom none of them names the destination gives the same answers.
+        """
         return frozenset(self.intentions.of(destination, http=self.is_http(destination))) - {"*"}
 
     def connection_limit(self, destination: str) -> int | None:

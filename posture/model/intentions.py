@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from posture.model.entry import Entry
 
-__all__ = ["ANYONE", "Decision", "Intention", "Intentions", "Rule"]
+__all__ = ["ANYONE", "Decision", "Intention", "Intentions", "Rule", "is_pattern", "names"]
 
 ANYONE = "*"
 _PLAIN = re.compile(r"[\w-]*")
@@ -125,13 +125,18 @@ class Intentions:
         """The intentions that have a say on a source; several only if Envoy lets each decide by itself (see above)."""
         found = self.of(destination, http=http)
         anyone = found.get(ANYONE)
-        exact = [each for each in found.values() if each.source != ANYONE and _names(each.source, source)]
+        exact = [each for each in found.values() if each.source != ANYONE and names(each.source, source)]
         if anyone and not any(each.precedence > anyone.precedence for each in exact):
             return anyone, *exact
         return exact
 
 
-def _names(pattern: str, source: str) -> bool:
+def is_pattern(name: str) -> bool:
+    """Whether the name in an intention may be that of several sources."""
+    return not _PLAIN.fullmatch(name)
+
+
+def names(pattern: str, source: str) -> bool:
     """Whether the name in an intention is a source's, as Envoy has it.
 
     Consul puts the name as it is into a regular expression (`makeSpiffePattern`), so `we.` or `web|x` opens to `web`.

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.access import Access, Arrival, Request
+from posture.model.intentions import is_pattern, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -141,11 +142,19 @@ def matrix(
     """
     gateway = application.gateway.name
     sources = (gateway, *application.clients, *application.services, UNKNOWN)
-    known = frozenset(sources) - {gateway}
+    known = frozenset(sources) - {gateway, UNKNOWN}
+
+    @cache
+    def apart(rule: str) -> frozenset[str]:
+        """Whom a rule's source tells from the unknown, who is asked for all others."""
+        meant = frozenset(each for each in known if names(rule, each))
+        return known - meant if names(rule, UNKNOWN) else meant
 
     @cache
     def asked(destination: str) -> tuple[str, ...]:
-        return (*(known & access.named_sources(destination)) - {destination}, UNKNOWN)
+        named = access.named_sources(destination)
+        wider = (each for each in named - known if each == UNKNOWN or is_pattern(each))
+        return (*(known & named).union(*map(apart, wider)) - {destination}, UNKNOWN)
 
     rows = {}
     for sample in samples(application) if wanted is None else wanted:

@@ -277,6 +277,15 @@ def test_what_may_open_is_a_difference_though_no_field_shows_it() -> None:
     assert replace(found, unshown=(Unshown("productpage", "details"),))
 
 
+@pytest.mark.parametrize("name", ["review.", "r.*s", "reviews|fortio", "unknow.", ".*", UNKNOWN, "("])
+@pytest.mark.parametrize("destination", ["details", "*"])
+def test_whoever_a_pattern_names_is_asked(bookinfo: Application, name: str, destination: str) -> None:
+    access = Access([Entry(Kind.SERVICE_INTENTIONS, destination, {"Sources": [{"Name": name, "Action": "allow"}]})])
+    for cell in matrix(access, bookinfo).cells():
+        if cell.source != "gateway":
+            assert cell.allowed == access.decide(Request(cell.source, cell.destination)).allowed, cell
+
+
 def ring(bookinfo: Application, size: int) -> tuple[Application, list[Grant]]:
     """Services that each call the one before, and a grant for each of these calls."""
     service = bookinfo.services["details"]

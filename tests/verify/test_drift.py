@@ -93,6 +93,11 @@ def test_an_identity_that_the_application_does_not_have_is_named(bookinfo: Appli
     assert "opens intruder → ratings (GET /ratings/0" in only(bookinfo, raw).observed
 
 
+def test_those_whom_a_pattern_names_are_named(bookinfo: Application, raw: Raw) -> None:
+    of(raw, "service-intentions", "details")["Sources"].append({"Name": "review.", "Action": "allow"})
+    assert "opens reviews → details (" in only(bookinfo, raw).observed
+
+
 def test_a_source_of_another_cluster_is_not_judged_in_silence(bookinfo: Application, raw: Raw) -> None:
     source = {"Name": "web", "Peer": "elsewhere", "Action": "allow"}
     of(raw, "service-intentions", "ratings")["Sources"].append(source)
