@@ -16,7 +16,7 @@ from policies.view import Plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["UNKNOWN", "NotKnownError", "Secret", "hidden", "known", "plain_texts", "unveiled"]
+__all__ = ["UNKNOWN", "NotKnownError", "Secret", "bare", "hidden", "known", "plain_texts", "unveiled"]
 
 
 _JSON = frozenset({"configJson", "extraConfig"})
@@ -52,17 +52,27 @@ def known(value: Any, *place: str | int) -> Any:  # noqa: ANN401 - any input
     """
     here = value
     for i, part in enumerate(place):
-        here = here.value if isinstance(here, Secret) else here
-        if here is UNKNOWN:
-            raise NotKnownError(".".join(map(str, place[:i])))
-        if isinstance(here, dict):
-            here = here.get(part)
-        else:
+        here = bare(here, place[:i])
+        if not isinstance(here, dict):
             return None
+        here = here.get(part)
     missing = next(_unknown_places(here, place), None)
     if missing is not None:
         raise NotKnownError(".".join(map(str, missing)))
     return unveiled(here)
+
+
+def bare(value: Any, place: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any input
+    """The value at a place without its own mark of a secret; what is in it stays as it is.
+
+    Raises:
+        NotKnownError: It is not known.
+    """
+    while isinstance(value, Secret):
+        value = value.value
+    if value is UNKNOWN:
+        raise NotKnownError(".".join(map(str, place)))
+    return value
 
 
 def unveiled(value: Any) -> Any:  # noqa: ANN401 - any input

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policies.inputs import known
+from policies.inputs import bare, known
 from policies.view import Container, Unreadable, Workload
 
 if TYPE_CHECKING:
@@ -51,11 +51,13 @@ def read_workload(kind: str, manifest: dict[str, Any]) -> Workload | Unreadable:
 
 
 def _items(manifest: dict[str, Any], place: Place) -> Iterator[tuple[int, Any]]:
-    """The items of a list that need not be known all over."""
+    """The items of a list that need not be known all over; it, and all that it is in, may be a secret.
+
+    Raises:
+        NotKnownError: An item, the list, or something on the way to it is not known.
+    """
     here: Any = manifest
-    for part in place:
-        here = here.get(part) if isinstance(here, dict) else None
-    if not isinstance(here, list):
-        known(manifest, *place)
-        return
-    yield from enumerate(here)
+    for i, part in enumerate(place):
+        here = bare(here.get(part), place[: i + 1]) if isinstance(here, dict) else None
+    for i, each in enumerate(here if isinstance(here, list) else ()):
+        yield i, bare(each, (*place, i))

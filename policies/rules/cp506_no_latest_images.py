@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 
 from policies.examples import DEPLOYMENT
+from policies.inputs import plain_texts
 from policies.rule import Level, Options, Place, Problem, Rule
 from policies.view import Release, Resource, Workload
 
 
 def judge(resource: Resource, _options: Options) -> Iterator[Problem]:
+    shown = {plain.place for plain in resource.plain}
     for place, image in _images(resource):
         if _floats(image):
-            yield Problem(f"image {image} is whatever its name stands for today", place)
+            words = image if place in shown else f"at {'.'.join(map(str, place))}"  # a secret is not for a finding
+            yield Problem(f"image {words} is whatever its name stands for today", place)
 
 
 def _images(resource: Resource) -> Iterator[tuple[Place, str]]:
@@ -19,8 +22,8 @@ def _images(resource: Resource) -> Iterator[tuple[Place, str]]:
         for container in view.containers:
             yield (*container.place, "image"), container.image
     elif isinstance(view, Release):
-        for plain in resource.plain:
-            if plain.text is None or plain.place[0] != "values" or plain.key in _NO_IMAGE:
+        for plain in plain_texts(view.values, ("values",)):
+            if plain.text is None or plain.key in _NO_IMAGE:
                 continue
             if plain.key == "imageTag" or (plain.key == "tag" and str(plain.place[-2]).lower().endswith("image")):
                 yield plain.place, f":{plain.text}"
