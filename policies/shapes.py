@@ -42,6 +42,7 @@ _UPSTREAM: dict[str, Any] = {
     "Limits": dict.fromkeys(("MaxConnections", "MaxPendingRequests", "MaxConcurrentRequests"), _ANY),
     "PassiveHealthCheck": dict.fromkeys(("Interval", "MaxFailures", "MaxEjectionPercent", "BaseEjectionTime"), _ANY),
 }
+_EXPOSE: dict[str, Any] = {"Checks": _ANY, "Paths": [{}]}
 _RATE = {"RequestsPerSecond": _ANY, "RequestsMaxBurst": _ANY}
 _SERVICES = [{"Name": "", **_TENANCY}]
 _SHAPES: dict[str, dict[str, Any]] = {
@@ -50,10 +51,11 @@ _SHAPES: dict[str, dict[str, Any]] = {
         "TLS": {"Incoming": _FLOOR, "Outgoing": _FLOOR},
         "HTTP": {"Incoming": {"RequestNormalization": _NORMALIZATION}},
     },
-    Kind.PROXY_DEFAULTS: {"MutualTLSMode": "", "Config": {"protocol": ""}},
+    Kind.PROXY_DEFAULTS: {"MutualTLSMode": "", "Expose": _EXPOSE, "Config": {"protocol": ""}},
     Kind.SERVICE_DEFAULTS: {
         "Protocol": "",
         "MutualTLSMode": "",
+        "Expose": _EXPOSE,
         "MaxInboundConnections": _ANY,
         "UpstreamConfig": {"Defaults": _UPSTREAM, "Overrides": [{"Name": "", **_UPSTREAM}]},
         "RateLimits": {"InstanceLevel": {**_RATE, "Routes": [{"PathExact": "", "PathPrefix": "", **_RATE}]}},
