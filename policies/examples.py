@@ -72,6 +72,7 @@ resources:
       chart: consul
       version: 2.0.3
       values:
+        connectInject: {aclBindingRuleSelector: "'serviceaccount.namespace==shop'"}
         global:
           acls: {manageSystemACLs: true}
           tls: {enabled: true, verify: true}
