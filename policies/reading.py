@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from policies.helm import is_consul
-from policies.inputs import NotKnownError, known, plain_texts
+from policies.inputs import NotKnownError, bare, known, plain_texts
 from policies.shapes import misfit, other_identity
 from policies.view import Certificate, ForeignEntry, Release, Resource, Unreadable
 from policies.workloads import KINDS as WORKLOADS
@@ -67,7 +67,9 @@ def of_kubernetes(manifest: dict[str, Any], name: str = "") -> Resource:
         return Resource(name, Unreadable(f"{error} is not known yet"), plain)
     address = "/".join(str(part) for part in (kind, where, own) if part)
     try:
-        view = _object(group, kind, {**manifest, "metadata": {"name": own}})
+        metadata = bare(manifest.get("metadata"), ("metadata",))
+        metadata = {**(metadata if isinstance(metadata, dict) else {}), "name": own}
+        view = _object(group, kind, {**manifest, "metadata": metadata})
     except NotKnownError as error:
         view = Unreadable(f"{error} is not known yet")
     if isinstance(view, Entry | ForeignEntry):

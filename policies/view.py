@@ -52,11 +52,17 @@ class Container:
 
 @dataclass(frozen=True)
 class Workload:
-    """What runs pods. ``name`` is that which Consul gives its service."""
+    """What runs pods. ``name`` is that which Consul gives its service.
+
+    ``redirects`` is what its pods' annotation says of transparent proxy, None where there is none; ``annotated`` is its
+    place in the object.
+    """
 
     kind: str
     name: str
     containers: tuple[Container, ...]
+    redirects: str | None
+    annotated: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)

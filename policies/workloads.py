@@ -18,6 +18,7 @@ _POD: dict[str, Place] = {"Pod": ("spec",), "CronJob": ("spec", "jobTemplate", "
 KINDS = frozenset(
     {"CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet"}
 )
+_REDIRECT = "consul.hashicorp.com/transparent-proxy"
 _OF_CONTAINERS = frozenset({"readOnlyRootFilesystem"})
 """Fields that a pod's securityContext doesn't have, so that no container takes them from it."""
 
@@ -31,6 +32,8 @@ def read_workload(kind: str, manifest: dict[str, Any]) -> Workload | Unreadable:
         NotKnownError: Such a thing is not known.
     """
     place = _POD.get(kind, ("spec", "template", "spec"))
+    annotated = (*place[:-1], "metadata", "annotations", _REDIRECT)
+    redirects = known(manifest, *annotated)
     of_pod = known(manifest, *place, "securityContext") or {}
     name = known(manifest, *place, "serviceAccountName") or known(manifest, "metadata", "name")
     if not isinstance(of_pod, dict):
@@ -47,7 +50,7 @@ def read_workload(kind: str, manifest: dict[str, Any]) -> Workload | Unreadable:
                 return Unreadable("a container's securityContext or limits are no map")
             image = str(known(each, "image") or "")
             found.append(Container(str(known(each, "name") or i), image, {**of_pod, **security}, limits, here))
-    return Workload(kind, str(name), tuple(found))
+    return Workload(kind, str(name), tuple(found), None if redirects is None else str(redirects), annotated)
 
 
 def _items(manifest: dict[str, Any], place: Place) -> Iterator[tuple[int, Any]]:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from policies.examples import RELEASE
+from policies.examples import DEPLOYMENT, RELEASE
 from policies.helm import is_consul
-from policies.rule import Level, Problem, Rule, about
-from policies.view import Release
+from policies.rule import Level, Problem, Rule, about, either
+from policies.view import Release, Workload
 
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+"""What Go's strconv.ParseBool takes for true; the injector refuses what it takes for neither."""
 _CHART = ("values", "connectInject")
 _SELECTOR = "serviceaccount.name!=default"
 """The chart's own, which takes service accounts of any namespace."""
@@ -16,7 +18,12 @@ _UNDOES_IT = re.compile(r"\bor\s|\bnot\s+(?!\s|(in|contains|matches|empty)\b)")
 """What leaves a namespace without effect in go-bexpr (`grammar.peg` of 0.1.2): `or`, and `not` before a term."""
 
 
-def judge(release: Release) -> Iterator[Problem]:
+def of_pods(workload: Workload) -> Iterator[Problem]:
+    if workload.redirects is not None and workload.redirects not in _TRUE:
+        yield Problem("leaves its pods' own ports open to the cluster: transparent proxy is off", workload.annotated)
+
+
+def of_release(release: Release) -> Iterator[Problem]:
     """What isn't set is as the chart has it (values.yaml of 2.0.3)."""
     if not is_consul(release):
         return
@@ -37,11 +44,12 @@ RULE = Rule(
     title="Sidecars can't be gone round, nor identities taken",
     level=Level.MANDATORY,
     why="Intentions hold where a sidecar asks them, and they go by the caller's identity alone.",
-    mend="Leave connectInject.transparentProxy and failurePolicy as the chart has them, and ask for the application's "
-    "namespace in aclBindingRuleSelector: serviceaccount.namespace==NAME, with no 'or' and no 'not' before a term.",
-    judge=about(Release, judge),
+    mend="Leave connectInject.transparentProxy and failurePolicy as the chart has them, transparent proxy on in pods, "
+    "and ask for the application's namespace in aclBindingRuleSelector: serviceaccount.namespace==NAME, with no 'or' "
+    "and no 'not' before a term.",
+    judge=either(about(Workload, of_pods), about(Release, of_release)),
 )
 
-ALLOWED = RELEASE
+ALLOWED = f"{RELEASE}---{DEPLOYMENT}"
 
 REFUSED = ALLOWED.replace("serviceaccount.namespace==shop", "serviceaccount.name!=default")

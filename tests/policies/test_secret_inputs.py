@@ -12,7 +12,8 @@ from policies.judging import Pack, judge
 from policies.reading import of_pulumi
 from policies.view import Stack
 
-DEPLOYMENT, RELEASE = "kubernetes:apps/v1:Deployment", "kubernetes:helm.sh/v3:Release"
+DEPLOYMENT, POD, RELEASE = "kubernetes:apps/v1:Deployment", "kubernetes:core/v1:Pod", "kubernetes:helm.sh/v3:Release"
+REDIRECT = "consul.hashicorp.com/transparent-proxy"
 CONTAINERS = ("spec", "template", "spec", "containers")
 BAD: dict[str, Any] = {
     "metadata": {"name": "shop"},
@@ -62,3 +63,19 @@ def test_a_container_s_secret_image_is_not_shown() -> None:
     words = findings(DEPLOYMENT, replaced(BAD, (*CONTAINERS, 0, "image"), Secret))["CP506"]
     assert "image at spec.template.spec.containers.0.image is" in words
     assert "latest" not in words
+
+
+@pytest.mark.parametrize("place", [("metadata",), ("metadata", "annotations"), ("metadata", "annotations", REDIRECT)])
+def test_an_annotation_in_a_secret_is_judged(place: tuple[Any, ...]) -> None:
+    pod: dict[str, Any] = {"metadata": {"name": "shop", "annotations": {REDIRECT: "false"}}, "spec": {"containers": []}}
+    assert findings(POD, replaced(pod, place, Secret)).keys() & {"CP001", "CP510"} == {"CP510"}
+
+
+def test_only_the_annotation_that_is_judged_must_be_known() -> None:
+    pod: dict[str, Any] = {
+        "metadata": {"name": "shop", "annotations": {"checksum": UNKNOWN}},
+        "spec": {"containers": []},
+    }
+    assert "CP001" not in findings(POD, pod)
+    pod["metadata"]["annotations"] = {REDIRECT: UNKNOWN}
+    assert f"{REDIRECT} is not known yet" in findings(POD, pod)["CP001"]
