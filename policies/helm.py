@@ -25,21 +25,28 @@ __all__ = [
     "version_of",
 ]
 
-_CONSUL = re.compile(r"(?:.*/)?consul(?:(?:-(v?\d[\w.+-]*))?\.tgz(?:\?.*)?)?/*", re.DOTALL)
+_CONSUL = re.compile(
+    r"(?:.*/)?consul"
+    r"(?:(?:-(?P<archive>v?\d[\w.+-]*))?\.tgz(?:\?.*)?|(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>\w+:\w+))?)(?:/\.?)*",
+    re.DOTALL,
+)
 
 EXTRA_CONFIG = ("values", "server", "extraConfig")
 """Where a release has the servers' own configuration."""
 
 
 def is_consul(release: Release) -> bool:
-    """Whether it is Consul's chart: by whatever repository, from a folder, or as an archive, which Helm takes, too."""
+    """Whether it is Consul's chart: by whatever repository or registry, from a folder, or as an archive."""
     return _CONSUL.fullmatch(release.chart) is not None
 
 
 def version_of(release: Release) -> str:
-    """The chart's version, which the name of an archive says whatever else is asked for; empty where it is open."""
+    """The chart's version, or its digest; empty where it is open.
+
+    The name of an archive and a registry's digest or tag say which it is, whatever else is asked for.
+    """
     found = _CONSUL.fullmatch(release.chart)
-    return (found and found[1]) or release.version
+    return (found and (found["digest"] or found["tag"] or found["archive"])) or release.version
 
 
 def named(release: Release, name: str) -> Iterator[tuple[Place, Any]]:

@@ -8,7 +8,7 @@ from policies.helm import is_consul, version_of
 from policies.rule import Level, Problem, Rule, about
 from policies.view import Release
 
-_EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[\w.]+)?")
+_EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[\w.]+)?|sha256:[0-9a-f]{64}")
 
 
 def judge(release: Release) -> Iterator[Problem]:
@@ -23,7 +23,7 @@ RULE = Rule(
     title="Consul's chart is pinned to a version",
     level=Level.MANDATORY,
     why="Without a version each run installs whatever is newest, reviewed by nobody.",
-    mend="Write the exact version of the chart, such as 2.0.3.",
+    mend="Write the exact version of the chart, such as 2.0.3, or its digest in a registry.",
     judge=about(Release, judge),
 )
 

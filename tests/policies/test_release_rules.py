@@ -60,3 +60,55 @@ def test_a_selector_that_takes_any_namespace_is_refused(selector: str | None) ->
 def test_a_selector_that_is_not_set_is_the_chart_s_own() -> None:
     (words,) = of_selector()
     assert "in any namespace" in words
+
+
+DIGEST = f"sha256:{'ab' * 32}"
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        "consul",
+        "hashicorp/consul",
+        "oci://registry.example.com:5000/charts/consul",
+        "oci://registry.example.com/charts/consul:2.0.3",
+        f"oci://registry.example.com/charts/consul@{DIGEST}",
+        f"oci://registry.example.com/charts/consul:2.0.3@{DIGEST}",
+        "./consul",
+        "./consul/.",
+        "./consul/./",
+        "https://charts.example.com/consul-2.0.3.tgz",
+    ],
+)
+def test_consul_s_chart_is_known_by_all_its_addresses(chart: str) -> None:
+    assert found("CP503", {}, chart), "ACLs are off"
+    assert found("CP501", {}, chart) == []
+
+
+@pytest.mark.parametrize(
+    "chart", ["consul-template", "./consul/other", "oci://consul:2.0.3/other", "consul.", "consulate:1"]
+)
+def test_another_chart_is_not_taken_for_consul_s(chart: str) -> None:
+    assert found("CP503", {}, chart) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "version"),
+    [("consul:2.0.3", ""), (f"consul@{DIGEST}", ""), (f"consul:latest@{DIGEST}", ""), ("consul", "2.0.3")],
+)
+def test_a_tag_or_a_digest_pins_a_chart(address: str, version: str) -> None:
+    assert found("CP501", {}, f"oci://registry.example.com/{address}", version) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "version", "said"),
+    [
+        ("consul", "", "newest"),
+        ("consul:latest", "2.0.3", "latest"),
+        ("consul:2.0", "", "2.0"),
+        ("consul@sha256:ab", "", "sha256:ab"),
+    ],
+)
+def test_a_tag_that_moves_pins_nothing(address: str, version: str, said: str) -> None:
+    (words,) = found("CP501", {}, f"oci://registry.example.com/{address}", version)
+    assert f"'{said}'" in words
