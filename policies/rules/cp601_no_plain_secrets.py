@@ -10,7 +10,7 @@ _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
 _NAMES = re.compile(
     r"(\A|[_-]|(?=[A-Z][a-z]))"
-    r"(?i:token|password|passphrase|secret_?id|client_?secret|(encryption|gossip|private|api|access)_?key|http_auth)\Z"
+    r"(?i:token|password|passphrase|secret_?id|client_?secret|(encryption|gossip|private|api|access)_?key|http_?auth)\Z"
 )
 _NO_SECRET = re.compile(
     r"(?i)|true|false|\$\{.*\}|(\.{0,2}|~)/.*|[a-z+]+:.*/.*|.*/[^/]*\.\w+|[a-z0-9.-]*(secret|token)[a-z0-9.-]*"
