@@ -112,3 +112,15 @@ def test_a_tag_or_a_digest_pins_a_chart(address: str, version: str) -> None:
 def test_a_tag_that_moves_pins_nothing(address: str, version: str, said: str) -> None:
     (words,) = found("CP501", {}, f"oci://registry.example.com/{address}", version)
     assert f"'{said}'" in words
+
+
+@pytest.mark.parametrize("quantity", [0, 0.0, "0", "0m", "0.0", ".0", "0Mi", "0e3", "+0", None, ""])
+@pytest.mark.parametrize("name", ["cpu", "memory"])
+def test_a_limit_of_nothing_is_none(name: str, quantity: object) -> None:
+    (words,) = found("CP509", {"server": {"resources": {"limits": {name: quantity}}}})
+    assert words == "has containers without limits: values.server.resources"
+
+
+@pytest.mark.parametrize("quantity", [1, 0.5, "0.5", "100m", "1e3", "10Mi", "1"])
+def test_a_limit_of_something_is_one(quantity: object) -> None:
+    assert found("CP509", {"server": {"resources": {"limits": {"cpu": quantity}}}}) == []
