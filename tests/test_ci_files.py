@@ -46,6 +46,16 @@ def test_what_runs_a_pull_request_can_write_nothing_and_has_no_secret() -> None:
     assert all("permissions" not in job for job in preview["jobs"].values())
 
 
+def test_a_pull_request_is_held_against_what_it_is_merged_with() -> None:
+    """The event's base can be older than the merge, and would show what others have changed since."""
+    assert "base.sha" not in (ROOT / ".github" / "workflows" / "preview.yml").read_text()
+    (checkout,) = [step for step in steps(WORKFLOWS["preview"]) if step.get("uses", "").startswith("actions/checkout")]
+    assert "ref" not in checkout["with"], "the merge, whose first parent is its base"
+    assert checkout["with"]["fetch-depth"] == 0
+    bases = [re.findall(r'--base ("[^"]*")', step.get("run", "")) for step in steps(WORKFLOWS["preview"])]
+    assert [base for found in bases for base in found] == ['"$(git rev-parse HEAD^1)"']
+
+
 def test_what_may_write_runs_nothing_of_a_pull_request() -> None:
     comment = WORKFLOWS["comment"]
     assert comment["permissions"] == {"actions": "read", "pull-requests": "write"}
