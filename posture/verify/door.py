@@ -102,10 +102,21 @@ class Door:
         said = [each for each in disguises(self.ground, self.host, identity) if in_http2(each)]
         asked = [fields(each.method, each.target, each.host, each.others.items()) for each in said]
         found = exchanges(self.context, self.endpoint, asked, hostname=self.hostname, timeout=_TIMEOUT)
-        for disguise, each in zip(said, found, strict=False):
-            yield self._judged(HTTP2, disguise, each, partial(self._again, disguise), allowed=self.decide(disguise))
+        for disguise, first in zip(said, found, strict=False):
+            again = partial(self._again, disguise)
+            each = self._until_answered(first, again)
+            yield self._judged(HTTP2, disguise, each, again, allowed=self.decide(disguise))
             if disguise is said[0] and not each.responses:
                 return
+
+    def _until_answered(self, found: Exchange, again: Callable[[], Exchange]) -> Exchange:
+        """Ask again for a while where there is no answer, as `_ask` does: a place may get free behind a gateway."""
+        until = time.monotonic() + (_PATIENCE if self.patient else 0)
+        while met(found)[0] is Met.SILENCE and time.monotonic() < until:
+            time.sleep(_PAUSE)
+            found = again()
+        self.patient = self.patient and met(found)[0] is not Met.SILENCE
+        return found
 
     def _again(self, disguise: Disguise) -> Exchange:
         request = fields(disguise.method, disguise.target, disguise.host, disguise.others.items())

@@ -158,7 +158,7 @@ def stale_lock(subject: Subject, random: Random) -> Struck:
 
 def locked_by_a_live_engine(subject: Subject, random: Random) -> Struck:
     towards = subject.others(random)
-    with subject.slow_writes():
+    with subject.slow_writes(10):  # two commands have to come and be refused meanwhile
         plain = subject.plain_up(towards)
         plain.until_said("ConfigEntry", "updating")
         engine = plain.engine()

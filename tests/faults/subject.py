@@ -254,9 +254,9 @@ class Subject:
         return self._target().entries()
 
     @contextmanager
-    def slow_writes(self) -> Iterator[None]:
-        """Commands that are started within the block take seconds for each write."""
-        self._motion.set_pace(3, 3, seed=0)
+    def slow_writes(self, seconds: float = 3) -> Iterator[None]:
+        """Commands that are started within the block take so long for each write."""
+        self._motion.set_pace(seconds, seconds, seed=0)
         try:
             yield
         finally:

@@ -7,21 +7,30 @@ import re
 import shlex
 import ssl
 import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from rich.console import Console
 
 from posture.local.instances import Instance, instances
 from posture.local.layout import Layout
+from posture.local_stack import LocalStack
+from posture.model.access import Access
 from posture.model.application import Application, load_application
-from posture.model.entries import Kind
+from posture.model.entries import Kind, compile_entries
+from posture.verify.wire import connected
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
+    from posture.local.probing import LocalTarget
+    from posture.verify.target import Endpoint
     from tests.conftest import Project
 
 NETWORK, GATEWAY_PORT = "127.40", 9443
@@ -64,6 +73,11 @@ class LiveStack:
         history = json.loads(self.pulumi("stack", "history", "--json"))
         return {kind: count for kind, count in history[0]["resourceChanges"].items() if kind != "same"}
 
+    def questioned(self) -> tuple[LocalTarget, Access]:
+        """The mesh, to be asked, and what the model says."""
+        stack = LocalStack(self.project.folder, self.name, Console(quiet=True))
+        return stack.target(stack.mesh()), Access(compile_entries(*stack.load()))
+
     def consul(self) -> httpx.Client:
         variables = self.variables
         return httpx.Client(
@@ -95,6 +109,21 @@ class LiveStack:
             if all(re.search(text, seen) for text in sought):
                 return seen
         raise AssertionError(f"not seen in {at_most} pages: {[t for t in sought if not re.search(t, seen)]}")
+
+
+@contextmanager
+def kept(endpoint: Endpoint, context: ssl.SSLContext) -> Iterator[socket.socket]:
+    """A connection that stays open; Consul's check may have the only place for an instant."""
+    with ExitStack() as held:
+
+        def connect() -> socket.socket | None:
+            with suppress(OSError):
+                return held.enter_context(connected(endpoint, context, None, 5))
+            return None
+
+        found = eventually(connect)
+        assert found
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ import pytest
 
 from posture.local.envoy import admin
 from posture.local.tokens import load_secrets
+from posture.model.access import Request
 from posture.model.matrix import UNKNOWN
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +37,7 @@ STEPS = [
 CALLS = 96
 """Of bookinfo: 16 requests, each by all of the 7 callers but the service itself."""
 
+CALLED_BEHIND_OUR_BACK = Request("fortio", "details", path="/details/0")
 BEHIND_OUR_BACK = "/v1/connect/intentions/exact?source=fortio&destination=details"
 
 
@@ -54,6 +57,7 @@ def intention(live: LiveStack) -> Iterator[None]:
     with live.consul() as consul:
         consul.put(BEHIND_OUR_BACK, json={"Action": "allow"}).raise_for_status()
         try:
+            eventually(lambda: all(answer.passed_on for answer in live.questioned()[0].ask(CALLED_BEHIND_OUR_BACK)))
             yield
         finally:
             consul.delete(BEHIND_OUR_BACK).raise_for_status()

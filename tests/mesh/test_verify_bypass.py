@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
 
-from posture.local_stack import LocalStack
-from posture.model.access import Access
-from posture.model.entries import compile_entries
 from posture.verify.bypass import bypass_findings
 from posture.verify.findings import Outcome
 from posture.verify.places import give_back
 from posture.verify.raw_http import exchange, request_bytes
+from posture.verify.verdicts import Met, met
 from tests.conftest import eventually
+from tests.mesh.conftest import kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,39 +25,41 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mesh
 
 
-def questioned(live: LiveStack) -> tuple[NearTarget, Access]:
-    stack = LocalStack(live.project.folder, live.name, Console(quiet=True))
-    return stack.target(stack.mesh()), Access(compile_entries(*stack.load()))
-
-
 def tried(live: LiveStack) -> dict[str, Finding]:
-    target, access = questioned(live)
+    target, access = live.questioned()
     return {finding.name: finding for finding in bypass_findings(target, live.application, access)}
 
 
-def status_of(live: LiveStack, path: str) -> int:
-    target, _ = questioned(live)
-    request = request_bytes("GET", path, [("Host", "details")])
-    return exchange(target.context("productpage"), target.sidecars("details")[0], request).responses[0].status
+def wait_for(target: NearTarget, wanted: Met) -> None:
+    """Until every sidecar takes a path with an escaped slash as it should; each hears of a change by itself."""
+    ways = [("productpage", "details"), ("productpage", "reviews"), ("reviews", "ratings"), ("gateway", "productpage")]
+    prefix = {"productpage": "static"}
 
+    def found() -> set[Met]:
+        return {
+            met(exchange(target.context(source), sidecar, request_bytes("GET", path, [("Host", name)])))[0]
+            for source, name in ways
+            for sidecar in target.sidecars(name)
+            for path in [f"/{prefix.get(name, name)}/..%2fhealth"]
+        }
 
-def wait_for(live: LiveStack, path: str, status: int) -> None:
-    eventually(lambda: status_of(live, path) == status, f"{path} does not get {status}")
+    eventually(lambda: found() == {wanted}, f"not every sidecar has it {wanted}")
 
 
 @contextlib.contextmanager
 def normalization(live: LiveStack, settings: dict[str, Any]) -> Iterator[None]:
     """The mesh with other settings, written past Pulumi and written back."""
+    target, _ = live.questioned()
     with live.consul() as consul:
         held = consul.get("/v1/config/mesh/mesh").raise_for_status().json()
         changed = {**held, "HTTP": {**held["HTTP"], "Incoming": {"RequestNormalization": settings}}}
         consul.put("/v1/config", json=changed).raise_for_status()
         try:
-            wait_for(live, "/details/..%2fhealth", 404)
+            wait_for(target, Met.ANSWERED)
             yield
         finally:
             consul.put("/v1/config", json=held).raise_for_status()
-            wait_for(live, "/details/..%2fhealth", 400)
+            wait_for(target, Met.REFUSED)
 
 
 def by_outcome(findings: dict[str, Finding], outcome: Outcome) -> dict[str, str]:
@@ -116,13 +115,12 @@ def test_a_mesh_that_takes_escaped_slashes_is_found_out(live: LiveStack) -> None
 
 def test_nothing_is_claimed_where_others_hold_all_connections(live: LiveStack) -> None:
     live.up("rate-limited", "one-connection")
-    target, access = questioned(live)
+    target, access = live.questioned()
     sidecar = target.sidecars("productpage")[0]
     give_back(target, live.application, access, "productpage")
     with contextlib.ExitStack() as held:
         # this one is nobody's to give back
-        plain = held.enter_context(socket.create_connection((sidecar.host, sidecar.port)))
-        connection = held.enter_context(target.context("gateway").wrap_socket(plain))
+        connection = held.enter_context(kept(sidecar, target.context("gateway")))
         connection.sendall(request_bytes("GET", "/health", [("Host", "productpage")]))
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         found = [

@@ -19,8 +19,6 @@ from tests.policies.corpus_cases import CERTIFICATES
 if TYPE_CHECKING:
     from pathlib import Path
 
-SOON = datetime.now(UTC) + timedelta(days=365)
-
 
 def found(file: str, folder: Path | None = None, days: int = 14) -> list[str]:
     """What is found on a gateway's certificate in a file, for a stack whose gateway runs in a folder."""
@@ -42,9 +40,10 @@ def test_a_file_is_judged_as_what_it_holds(tmp_path: Path) -> None:
 
 
 def test_one_that_ends_soon_is_told_from_one_that_does_not(tmp_path: Path) -> None:
+    soon = datetime.now(UTC) + timedelta(days=365)
     ensure_certificate(tmp_path / "c.pem", tmp_path / "key.pem")
     assert found(str(tmp_path / "c.pem")) == []
-    assert found(str(tmp_path / "c.pem"), days=366) == [f"CP303 ends on {SOON:%Y-%m-%d}"]
+    assert found(str(tmp_path / "c.pem"), days=366) == [f"CP303 ends on {soon:%Y-%m-%d}"]
 
 
 def test_a_relative_path_leads_from_where_the_stack_s_gateway_runs(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,10 @@ from posture.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 BAD_PREFIX = READER.replace("/details/", "/details")
-TODAY = datetime.now(UTC).date()
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 def suppression(**changes: str | None) -> str:
@@ -25,7 +28,7 @@ def suppression(**changes: str | None) -> str:
         "rule": "CP203",
         "resource": "service-intentions/details",
         "reason": "its paths are frozen",
-        "expires": str(TODAY),
+        "expires": str(today()),
         **changes,
     }
     lines = [f"{key}: {value}" for key, value in fields.items() if value is not None]
@@ -119,11 +122,11 @@ def test_a_suppression_holds_until_the_end_of_its_day_and_is_shown(tmp_path: Pat
     code, output = judged(tmp_path, BAD_PREFIX, config=one_rule("CP203"), suppressions=suppression())
     assert code == 0
     assert "suppressed CP203 service-intentions/details prefix /details also matches /detailsX" in output
-    assert f"until {TODAY}: its paths are frozen (suppressions.yaml:2)" in output
+    assert f"until {today()}: its paths are frozen (suppressions.yaml:2)" in output
 
 
 def test_an_expired_suppression_is_an_error_and_suppresses_nothing(tmp_path: Path) -> None:
-    ended = TODAY - timedelta(days=1)
+    ended = today() - timedelta(days=1)
     text = suppression(expires=str(ended))
     code, output = judged(tmp_path, BAD_PREFIX, config=one_rule("CP203"), suppressions=text)
     assert code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,12 @@ def test_an_address_in_use_is_one_line_and_exit_2(spawn: Spawn, new_address: Cal
 
 
 def test_answers_on_an_open_connection_are_not_held_back(http: httpx.Client, urls: Mapping[str, str]) -> None:
-    begin = time.monotonic()
-    for _ in range(50):
+    def took() -> float:
+        begin = time.monotonic()
         http.get(f"{urls['details']}/details/0").raise_for_status()
-    assert time.monotonic() - begin < 50 * 0.02  # 40 ms each with Nagle's algorithm
+        return time.monotonic() - begin
+
+    assert statistics.median(took() for _ in range(50)) < 0.02  # 40 ms each with Nagle's algorithm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -79,7 +82,7 @@ def test_a_signal_ends_it_at_once_and_quietly_with_a_connection_open(
         process.send_signal(number)
         output = process.communicate(timeout=10)
     assert (process.returncode, *output) == (0, "", "")
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 2
 
 
 def test_a_request_under_way_does_not_hold_up_the_end(
@@ -100,6 +103,6 @@ def test_a_request_under_way_does_not_hold_up_the_end(
             answer = caller.recv(1000)
         held.close()
     assert process.returncode == 0
-    assert took < 1
+    assert took < 2  # of the three seconds that the upstream is waited for
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert "Traceback" not in err
