@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posture.model.coverage import Uncovered, uncovered
+from posture.model.coverage import Uncovered, uncovered, who
 from posture.model.entry import Kind
 from posture.model.intentions import ANYONE
 from posture.model.matrix import Sample
@@ -67,8 +67,8 @@ def _bodies(access: Access, kind: Kind) -> dict[str, Mapping[str, Any]]:
 
 def _with_general(body: Mapping[str, Any], general: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is said of a destination, and what is said of all of sources that it doesn't mention itself."""
-    own = {source["Name"] for source in body.get("Sources") or ()}
-    others = [source for source in general.get("Sources") or () if source["Name"] not in own]
+    own = {who(source) for source in body.get("Sources") or ()}
+    others = [source for source in general.get("Sources") or () if who(source) not in own]
     return {**body, "Sources": [*(body.get("Sources") or ()), *others]}
 
 

@@ -103,3 +103,11 @@ def test_what_gets_narrower_is_not_named_and_the_reverse_is(before: Body, after:
     )
     assert list(loosened(wide, narrow)) == []
     assert [(to, each.source) for to, each in loosened(narrow, wide)] == [("db", "web")]
+
+
+def test_a_source_of_a_peer_hides_nothing_that_is_said_of_its_name_for_all_destinations() -> None:
+    of_peer = {"Name": "web", "Peer": "other", "Action": "deny"}
+    own = Entry(Kind.SERVICE_INTENTIONS, "db", {"Sources": [of_peer]})
+    general = Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [{"Name": "web", "Action": "allow"}]})
+    found = {(destination, each.source) for destination, each in loosened(Access([own]), Access([own, general]))}
+    assert ("db", "web") in found
