@@ -33,7 +33,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!\"$->@-~]*$")]
 """What a request line can hold: printable ASCII (RFC 3986), up to where a query or a fragment would begin."""
 
-Hostname = Annotated[str, StringConstraints(pattern=r"^(\*|(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$")]
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+Hostname = Annotated[str, StringConstraints(pattern=rf"^(\*|(\*\.)?{_LABEL}(\.{_LABEL})*)$")]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]
 """The methods that Consul accepts in a permission (its `isValidHTTPMethod`)."""
 

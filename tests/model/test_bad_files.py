@@ -323,6 +323,17 @@ def test_bad_application_is_refused_by_its_line(tmp_path: Path, text: str, words
     assert re.match(rf"{re.escape(str(file))}:\d+: .*{re.escape(words)}[^\n]*$", str(error.value))
 
 
+@pytest.mark.parametrize("hostname", ["a..b", "a.-b", "a-.b", ".a", "*.", "**.a", "a.*"])
+def test_a_hostname_that_the_gateway_api_refuses_is_refused(hostname: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    gateway = f"gateway: {{hostname: '{hostname}', routes: [{{exact: /, to: a}}]}}\n"
+    file.write_text(f"{HEAD}services:\n  a: {{port: 1, command: [x]}}\n{gateway}")
+    with pytest.raises(InputError, match="is no valid 'hostname'"):
+        load_application(file)
+    file.write_text(file.read_text().replace(f"'{hostname}'", "'*.a-b.c1'"))
+    assert load_application(file).gateway.hostname == "*.a-b.c1"
+
+
 def test_unreadable_files_are_refused(tmp_path: Path, application: Application) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"description: \xff\n")
     (tmp_path / "deep.yaml").write_text("description: " + "[" * 5000)
