@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from posture.local.errors import MeshError
+from posture.local.interrupts import interrupted_after
 from posture.local.plain_http import NOBODY_TRUSTED
 from posture.local.supervisor import Program
 
@@ -121,9 +122,10 @@ class Consul:
             MeshError: Consul did not answer, or refused; in its words.
         """
         try:
-            answer = self._http.request(
-                method, f"/v1{path}", json=body, headers={"X-Consul-Token": self._token if token is None else token}
-            )
+            with interrupted_after():
+                answer = self._http.request(
+                    method, f"/v1{path}", json=body, headers={"X-Consul-Token": self._token if token is None else token}
+                )
         except httpx.TransportError as error:
             raise MeshError(f"Consul does not answer {method} {path}: {error}") from error
         if answer.status_code == httpx.codes.NOT_FOUND:

@@ -9,6 +9,7 @@ import httpx
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from posture.local.errors import MeshError
+from posture.local.interrupts import interrupted_after
 
 if TYPE_CHECKING:
     from posture.local.layout import Layout
@@ -43,7 +44,8 @@ def wait_for_page(gateway: Gateway, layout: Layout, timeout: float = 30) -> None
                 wait=wait_fixed(0.1),
             ):
                 with attempt:
-                    answer = client.get(here, headers=headers, extensions=names)
+                    with interrupted_after():
+                        answer = client.get(here, headers=headers, extensions=names)
                     said = f"{answer.status_code} {answer.text[:80]!r}"
                     if answer.status_code in NOT_YET:
                         raise _NotYetError

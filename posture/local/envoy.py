@@ -17,6 +17,7 @@ import httpx
 
 from posture.local.consul import PORTS
 from posture.local.errors import MeshError
+from posture.local.interrupts import interrupted_after
 from posture.local.plain_http import NOBODY_TRUSTED
 from posture.local.private import make_private, write_private
 from posture.local.supervisor import Program
@@ -115,7 +116,8 @@ def admin(layout: Layout, name: str, path: str) -> httpx.Response | None:
         return None
     socket = f"/proc/self/fd/{folder}/{layout.admin_socket(name).name}"
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=socket, verify=NOBODY_TRUSTED), timeout=2) as client:
+        transport = httpx.HTTPTransport(uds=socket, verify=NOBODY_TRUSTED)
+        with interrupted_after(), httpx.Client(transport=transport, timeout=2) as client:
             return client.get(f"http://envoy{path}")
     except httpx.TransportError:
         return None

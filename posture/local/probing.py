@@ -17,6 +17,7 @@ import httpx
 from posture.local.consul import Consul
 from posture.local.envoy import admin
 from posture.local.instances import SIDECAR_PORT
+from posture.local.interrupts import interrupted_after
 from posture.local.loading import load, offer
 from posture.model.entries import OTHER_KINDS, Kind
 from posture.verify.answers import UPSTREAM_TIME, Answer
@@ -183,7 +184,7 @@ class LocalTarget:
 def _send(context: ssl.SSLContext, method: str, url: str, headers: Mapping[str, str], name: str = "") -> Answer:
     """Send a request over a connection of its own; ``name`` is the server's, where that isn't its address."""
     try:
-        with httpx.Client(verify=context, timeout=10, trust_env=False) as client:
+        with interrupted_after(), httpx.Client(verify=context, timeout=10, trust_env=False) as client:
             answer = client.request(method, url, headers=headers, extensions={"sni_hostname": name} if name else {})
     except httpx.TransportError as error:
         return Answer(None, str(error) or type(error).__name__)

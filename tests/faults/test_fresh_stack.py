@@ -30,17 +30,20 @@ def test_ctrl_c_ends_what_the_interrupted_up_has_started(project: Project, step:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert process.stdout
-    for line in process.stdout:
-        if line.startswith(f"· {step}"):
-            break
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert output.splitlines()[-1] == "error: interrupted; run it again to go on"
-    assert "Traceback" not in output
-    assert Supervisor(project.folder / ".posture" / "fresh", {}).processes() == []
-    project.posture("down", "--stack", "fresh")
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith(f"· {step}"):
+                break
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 130, output
+        assert output.splitlines()[-1] == "error: interrupted; run it again to go on"
+        assert "Traceback" not in output
+        assert Supervisor(project.folder / ".posture" / "fresh", {}).processes() == []
+    finally:
+        process.kill()
+        project.posture("down", "--stack", "fresh")
 
 
 def test_a_machine_that_was_switched_off_comes_back_with_up(project: Project) -> None:
