@@ -14,7 +14,12 @@ from posture.errors import visible
 
 __all__ = ["err", "out", "show", "show_step"]
 
-out, err = (Console(stderr=each, markup=False, emoji=False) for each in (False, True))
+
+def _console(*, stderr: bool) -> Console:
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
+out, err = _console(stderr=False), _console(stderr=True)
 
 
 def show(found: RenderableType, *, to_err: bool = False) -> None:
@@ -22,7 +27,7 @@ def show(found: RenderableType, *, to_err: bool = False) -> None:
     if isinstance(found, str):
         click.echo(found, err=to_err)
         return
-    console = Console(stderr=to_err, markup=False, emoji=False)
+    console = _console(stderr=to_err)
     if console.is_terminal:
         console.print(_visible(console, found))
         return

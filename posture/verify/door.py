@@ -104,18 +104,19 @@ class Door:
         found = exchanges(self.context, self.endpoint, asked, hostname=self.hostname, timeout=_TIMEOUT)
         for disguise, first in zip(said, found, strict=False):
             again = partial(self._again, disguise)
-            each = self._until_answered(first, again)
+            each = self._until_answered(time.monotonic(), first, again)
             yield self._judged(HTTP2, disguise, each, again, allowed=self.decide(disguise))
             if disguise is said[0] and not each.responses:
                 return
 
-    def _until_answered(self, found: Exchange, again: Callable[[], Exchange]) -> Exchange:
-        """Ask again for a while where there is no answer, as `_ask` does: a place may get free behind a gateway."""
-        until = time.monotonic() + (_PATIENCE if self.patient else 0)
+    def _until_answered(self, begun: float, found: Exchange, again: Callable[[], Exchange]) -> Exchange:
+        """Ask again for a while where there is no answer: a place may get free. If none did, don't wait again."""
+        until = begun + (_PATIENCE if self.patient else 0)
         while met(found)[0] is Met.SILENCE and time.monotonic() < until:
             time.sleep(_PAUSE)
             found = again()
-        self.patient = self.patient and met(found)[0] is not Met.SILENCE
+        answer = met(found)[0]
+        self.patient = answer in {Met.ANSWERED, Met.DENIED} or (self.patient and answer is not Met.SILENCE)
         return found
 
     def _again(self, disguise: Disguise) -> Exchange:
@@ -168,28 +169,17 @@ class Door:
         return found
 
     def _ask(self, data: bytes, wanted: int = 1, method: str = "GET") -> Exchange:
-        """Ask, and again for a while where there is no answer: a place may get free. If none did, don't wait again."""
-        until = time.monotonic() + (_PATIENCE if self.patient else 0)
-        timeout = _TIMEOUT if self.patient else _SHORT_TIMEOUT
-        while True:
-            found = exchange(
-                self.context,
-                self.endpoint,
-                data,
-                method=method,
-                hostname=self.hostname,
-                wanted=wanted,
-                timeout=timeout,
-            )
-            answer = met(found)[0]
-            if answer in {Met.ANSWERED, Met.DENIED}:
-                self.patient = True
-            if answer is not Met.SILENCE:
-                return found
-            if time.monotonic() >= until:
-                self.patient = False
-                return found
-            time.sleep(_PAUSE)
+        ask = partial(
+            exchange,
+            self.context,
+            self.endpoint,
+            data,
+            method=method,
+            hostname=self.hostname,
+            wanted=wanted,
+            timeout=_TIMEOUT if self.patient else _SHORT_TIMEOUT,
+        )
+        return self._until_answered(time.monotonic(), ask(), ask)
 
 
 def _differs(after: Exchange, usual: list[Exchange]) -> bool:
