@@ -52,6 +52,7 @@ def main() -> None:
             "are left whenever some are there, in a time that varies severalfold from run to run; ours lets all",
             "registrations begin before (the last lines of `__main__.py`), and so does one of the bare programs.",
             "Under any pack the engine asks it twice about each resource, one after another: see the idle one.",
+            "That adds to a preview of a bare program what it adds to ours, which is the shorter one.",
             "",
             *table(growths),
             "",

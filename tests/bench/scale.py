@@ -46,6 +46,7 @@ _UP = ("up", "--stack", STACK, "--yes", "--skip-preview")
 _GROWTH = "exponent ≤ 1.15"
 _QUICK = "preview of one that lets registrations begin"
 _UNDER_IDLE = "preview with one idle policy"
+_BARE_CHECKED = "preview of a bare program with policies"
 _BARE_ONCE = "up of a bare program, recorded once"
 _BARE = """
 import json
@@ -84,8 +85,9 @@ def scale_growths() -> list[Growth]:
     preview, checked = (growth(1, what, goal=_GROWTH) for what in ("preview", "preview with policies"))
     quick, idle = (growth(1, what, floor=True) for what in (_QUICK, _UNDER_IDLE))
     up = growth(1, "up", goal=_GROWTH)
-    bare, bare_up, bare_once = (
-        growth(1, what, floor=True) for what in ("preview of a bare program", "up of a bare program", _BARE_ONCE)
+    bare, bare_checked, bare_up, bare_once = (
+        growth(1, what, floor=True)
+        for what in ("preview of a bare program", _BARE_CHECKED, "up of a bare program", _BARE_ONCE)
     )
     return [
         growth(0, "reading the files"),
@@ -96,6 +98,7 @@ def scale_growths() -> list[Growth]:
         *(quick, preview.over(quick, "preview ÷ such a bare program")),
         *(checked, checked.over(preview, "preview with policies ÷ without", "≤ 1.3")),
         *(idle, checked.over(idle, "preview with policies ÷ with that one")),
+        *(bare_checked, bare_checked.over(bare, f"{_BARE_CHECKED} ÷ without", "≤ 1.3")),
         *(up, bare_up, up.over(bare_up, "up ÷ bare program")),
         *(bare_once, up.over(bare_once, "up ÷ such a bare program")),
         growth(0, "peak memory of the model", MEGABYTES),
@@ -118,6 +121,7 @@ def _measure(size: int) -> tuple[dict[str, float], dict[str, float]]:
             _QUICK: (quick, _PREVIEW),
             "preview with policies": (ours, checked),
             _UNDER_IDLE: (ours, (*_PREVIEW, "--policy-pack", str(idle_pack(folder, ours.project)))),
+            _BARE_CHECKED: (bare, (*_PREVIEW, *pack_options(bare.project))),
         }
         with _consul(folder):
             memory = {f"peak memory of the {process}": most for process, most in ours.memory(*checked).items()}
@@ -144,11 +148,7 @@ def _ours(folder: Path, application: Application) -> Engine:
     project.mkdir()
     for name in ("Pulumi.yaml", "__main__.py"):
         shutil.copy(ROOT / name, project)
-    write_project(project, application)
-    values = {"localNetwork": NETWORK, "application": "made", "posture": "reading"}
-    config = {f"consul-posture:{key}": value for key, value in values.items()}
-    (project / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": config}))
-    return Engine.of(project)
+    return _declaring(project, application)
 
 
 def _bare(folder: Path, application: Application, name: str = "bare", more: str = "") -> Engine:
@@ -160,6 +160,15 @@ def _bare(folder: Path, application: Application, name: str = "bare", more: str 
     entries = compile_entries(application, made_posture(application, "reading"))
     text = json.dumps([(each.kind, each.name, each.json, _after(each)) for each in entries])
     (project / "entries.json").write_text(text)
+    return _declaring(project, application)
+
+
+def _declaring(project: Path, application: Application) -> Engine:
+    """A project with the made application and the settings of its stack, by which policies judge it."""
+    write_project(project, application)
+    values = {"localNetwork": NETWORK, "application": "made", "posture": "reading"}
+    config = {f"consul-posture:{key}": value for key, value in values.items()}
+    (project / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": config}))
     return Engine.of(project)
 
 
