@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "LocalTarget"]
 
+_HTTPS = 443
+
 
 class LocalTarget:
     """A local mesh as `posture.verify` asks it: requests under real identities, each on a connection of its own.
@@ -87,7 +89,7 @@ class LocalTarget:
         """Send a request to the gateway, as a visitor who trusts its certificate."""
         _, address, port = self.entrance()
         host = arrival.host or self._mesh.gateway.host
-        headers = {"Host": f"{host}:{port}", **arrival.headers}
+        headers = {"Host": host if port == _HTTPS else f"{host}:{port}", **arrival.headers}
         return _send(self.entrance_context(), arrival.method, f"https://{address}:{port}{arrival.path}", headers, host)
 
     def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from posture.model.conditions import Facts
 from posture.model.entry import Kind
-from posture.model.headers import NOTHING_SENT, as_rules_see
+from posture.model.headers import NOTHING_SENT, NOTHING_SENT_SANITIZED, as_rules_see
 from posture.model.intentions import Decision, Intentions
 from posture.model.paths import METHODS, Normalization, Refusal
 from posture.model.routes import Arrival, Routes
@@ -28,7 +28,8 @@ __all__ = ["Access", "Arrival", "Decision", "Request", "decide"]
 
 NO_HEADERS: Mapping[str, str] = {}
 _NOTHING = Facts("", "", "", NO_HEADERS)
-_HTTP = frozenset({"http", "http2", "grpc"})
+_GRPC = "grpc"
+_HTTP = frozenset({"http", "http2", _GRPC})
 _REFUSED = "mesh/mesh HTTP.Incoming"
 
 
@@ -72,7 +73,9 @@ class Access:
         bodies = {(entry.kind, entry.name): entry.body for entry in self.entries}
         self._proxy_defaults = bodies.get((Kind.PROXY_DEFAULTS, "global"), {})
         self._defaults = {name: body for (kind, name), body in bodies.items() if kind == Kind.SERVICE_DEFAULTS}
-        self._normalization = Normalization.of_mesh(bodies.get((Kind.MESH, "mesh"), {}))
+        mesh = bodies.get((Kind.MESH, "mesh"), {})
+        self._normalization = Normalization.of_mesh(mesh)
+        self._sanitizes = bool((mesh.get("HTTP") or {}).get("SanitizeXForwardedClientCert"))
         self._routes = Routes(self.entries)
         self._allow = default == "allow"
         words = "no rule matches"
@@ -116,7 +119,8 @@ class Access:
         if request.method not in METHODS:
             return Refusal(400, f"a method that the proxy doesn't know: {request.method}")
         sent = self._normalization.headers(request.headers) if request.headers else NO_HEADERS
-        headers = sent if isinstance(sent, Refusal) else as_rules_see(sent, request.path)
+        sanitized = self._sanitizes or self._protocol(request.destination) == _GRPC  # agent/xds/listeners.go of 1.22.7
+        headers = sent if isinstance(sent, Refusal) else as_rules_see(sent, request.path, sanitized=sanitized)
         if isinstance(headers, Refusal) and headers.status == 400:  # noqa: PLR2004 - found out while reading
             return headers
         target = self._normalization.target(request.path)
@@ -129,7 +133,7 @@ class Access:
         return Facts(request.method, target.partition("?")[0], target, headers)
 
     def _with_host(self, headers: Mapping[str, str], destination: str) -> Mapping[str, str]:
-        if headers is not NOTHING_SENT:
+        if headers is not NOTHING_SENT and headers is not NOTHING_SENT_SANITIZED:
             return {**headers, "host": destination}
         found = self._unadorned.get(destination)
         if found is None:
@@ -142,9 +146,12 @@ class Access:
         Consul takes it in lower case: a service's own when it keeps the entry (`ServiceConfigEntry.Normalize`), and
         either when it makes the proxy's configuration (agent/xds/config/config.go of 1.22.7).
         """
+        return self._protocol(destination) in _HTTP
+
+    def _protocol(self, destination: str) -> str:
         protocol = self._defaults.get(destination, {}).get("Protocol")
         protocol = protocol or (self._proxy_defaults.get("Config") or {}).get("protocol")
-        return protocol in _HTTP or (isinstance(protocol, str) and protocol.lower() in _HTTP)
+        return protocol.lower() if isinstance(protocol, str) else ""
 
     def named_sources(self, destination: str) -> frozenset[str]:
         """The sources that have a rule of their own, as it is written: one may be a pattern (see `intentions`).

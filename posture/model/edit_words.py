@@ -16,11 +16,12 @@ _EXTENSIONS = "EnvoyExtensions"
 _EXPOSE = "Expose"
 _OF_OVERRIDES = {"Name", "Peer", "MeshGateway", "Limits", "PassiveHealthCheck"}
 _TLS = {"TLSv1_0": "TLS 1.0", "TLSv1_1": "TLS 1.1", "TLSv1_2": "TLS 1.2", "TLSv1_3": "TLS 1.3"}
-_PATHS = {
+_INCOMING = {
     "MergeSlashes": (True, "slashes that follow each other are merged"),
     "PathWithEscapedSlashesAction": ("REJECT_REQUEST", "paths with escaped slashes are refused"),
     "HeadersWithUnderscoresAction": ("REJECT_REQUEST", "headers with underscores are refused"),
     "InsecureDisablePathNormalization": (False, "paths are normalised"),
+    "SanitizeXForwardedClientCert": (True, "what callers say of certificates (x-forwarded-client-cert) is dropped"),
 }
 
 
@@ -144,8 +145,8 @@ def _floor(edit: Edit) -> Said:
     return Said(f"{where} connections need {now}; it was {then}", loosens=lower and edit.before in _TLS)
 
 
-def _paths(edit: Edit) -> Said:
-    wanted, words = _PATHS[edit.field.rpartition(".")[2]]
+def _incoming(edit: Edit) -> Said:
+    wanted, words = _INCOMING[edit.field.rpartition(".")[2]]
     holds = (edit.after or False) == wanted
     return Said(words if holds else f"no longer: {words}", loosens=not holds)
 
@@ -181,5 +182,5 @@ _SAYING: Mapping[str, Callable[[Edit], Said | None]] = {
     "TLSMinVersion": _floor,
     "MinVersion": _floor,
     "Listeners": _listeners,
-    **dict.fromkeys(_PATHS, _paths),
+    **dict.fromkeys(_INCOMING, _incoming),
 }

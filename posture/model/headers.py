@@ -1,9 +1,10 @@
 """What a proxy makes of a request's headers before any rule sees them.
 
 Some it drops: those about one connection and what a `Connection` header adds to them, and those by which Envoys speak
-to each other. Some it writes: whatever the client said, a rule on `x-forwarded-client-cert: present` holds. Source:
-Envoy's `ConnectionManagerUtility::mutateRequestHeaders` and `Utility::sanitizeConnectionHeader`; all measured on the
-sidecars (Envoy 1.36.4) that Consul 1.22.7 configures.
+to each other. Some it writes. Which it does with `x-forwarded-client-cert` the mesh entry says: with
+`SanitizeXForwardedClientCert` no rule ever sees one, without it a rule on its presence always holds. Source: Envoy's
+`ConnectionManagerUtility::mutateRequestHeaders` and `Utility::sanitizeConnectionHeader`; all measured on the sidecars
+(Envoy 1.36.4) that Consul 1.22.7 configures.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from posture.model.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NOTHING_SENT", "as_rules_see"]
+__all__ = ["CLIENT_CERTIFICATE", "NOTHING_SENT", "NOTHING_SENT_SANITIZED", "as_rules_see"]
+
+CLIENT_CERTIFICATE = "x-forwarded-client-cert"
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -39,22 +42,24 @@ _BETWEEN_ENVOYS = tuple(
 _WRITTEN = {
     "x-forwarded-proto": "https",
     "x-request-id": "00000000-0000-4000-8000-000000000000",  # stands for a random one
-    "x-forwarded-client-cert": "By=spiffe://",  # goes on with both certificates; only its presence is of use here
+    CLIENT_CERTIFICATE: "By=spiffe://",  # goes on with both certificates; only its presence is of use here
 }
 NOTHING_SENT = {**_WRITTEN, ":scheme": "https"}
+NOTHING_SENT_SANITIZED = {name: value for name, value in NOTHING_SENT.items() if name != CLIENT_CERTIFICATE}
 
 
-def as_rules_see(headers: Mapping[str, str], target: str) -> Mapping[str, str] | Refusal:
+def as_rules_see(headers: Mapping[str, str], target: str, *, sanitized: bool) -> Mapping[str, str] | Refusal:
     """The headers, and `:scheme`, that rules are held against.
 
     Args:
         headers: As sent, names in lower case.
         target: The request line's; an absolute one has the host that counts.
+        sanitized: Whether the proxy drops `x-forwarded-client-cert`.
     """
     scheme, _, rest = ("", "", "") if target.startswith("/") else target.partition("://")
     if not headers and not scheme:
-        return NOTHING_SENT
-    seen = dict(headers)
+        return NOTHING_SENT_SANITIZED if sanitized else NOTHING_SENT
+    seen = {name: value.strip(" \t") for name, value in headers.items()}
     if scheme:
         host = _IN_A_URL.fullmatch(re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")[2])
         if scheme.lower() not in {"http", "https"} or not host or int(host[1] or 0) > _LAST_PORT:
@@ -70,6 +75,8 @@ def as_rules_see(headers: Mapping[str, str], target: str) -> Mapping[str, str] |
         return refusal
     for name, value in _WRITTEN.items():
         seen[name] = seen.get(name) or value
+    if sanitized:
+        del seen[CLIENT_CERTIFICATE]
     proto = seen["x-forwarded-proto"].lower()
     seen[":scheme"] = scheme.lower() or (proto if proto in {"http", "https"} else "https")
     return seen

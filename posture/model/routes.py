@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posture.model.conditions import Condition, Facts, header_condition, path_condition
 from posture.model.entry import Kind
+from posture.model.headers import CLIENT_CERTIFICATE
 from posture.model.intentions import Decision
 from posture.model.paths import AS_IT_COMES, METHODS, Refusal
 
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["Arrival", "Passage", "Routes"]
 
 _PATH_KINDS = {"exact": "Exact", "prefix": "Prefix", "regex": "Regex"}
+_HTTP, _HTTPS = 80, 443
 _HEADER_KINDS = {**_PATH_KINDS, "suffix": "Suffix", "present": "Present"}
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A request from outside; without a ``listener`` it comes to the gateway's first, without a ``host`` to its own."""
+    """A request from outside; without a ``listener`` it comes to the gateway's first.
+
+    Without a ``host`` it says what a client would: the listener's name, and its port unless it is the usual one.
+    """
 
     gateway: str
     method: str = "GET"
@@ -78,8 +83,8 @@ class Routes:
         facts = self._facts(arrival, listener)
         if isinstance(facts, Refusal):
             return Decision(allowed=False, rule=gateway, why=facts.why, status=facts.status)
-        host = facts.headers["host"]
-        for match in _of_host(self._table(arrival.gateway, listener), host, listener.get("Port")):
+        host, table = _bare(facts, listener), self._table(arrival.gateway, listener)
+        for match in table.get(_served_by(table, host), ()):
             if all(condition.holds(facts) for condition in match.conditions):
                 return _passage(arrival.gateway, match, facts)
         why = f"no route for {arrival.method} {host}{facts.path}"
@@ -93,8 +98,10 @@ class Routes:
         facts = self._facts(arrival, listener)
         if isinstance(facts, Refusal):
             return
-        for host, matches in self._table(arrival.gateway, listener).items():
-            other_host = [] if host in {facts.headers["host"], "*"} else [f"host {host}"]
+        table = self._table(arrival.gateway, listener)
+        served = _served_by(table, _bare(facts, listener))
+        for host, matches in table.items():
+            other_host = [] if host == served else [f"host {host}"]
             for match in matches:
                 if destination in (service["Name"] for service in match.rule.get("Services") or ()):
                     failed = [condition.words for condition in match.conditions if not condition.holds(facts)]
@@ -104,8 +111,9 @@ class Routes:
         target = AS_IT_COMES.target(arrival.path) if arrival.method in METHODS else Refusal(400, "an unknown method")
         if isinstance(target, Refusal):
             return target
-        host = arrival.host or _hostname(listener)
+        host = arrival.host or _said_by_clients(listener)
         headers = {"host": host.lower(), **{name.lower(): value for name, value in arrival.headers.items()}}
+        headers.pop(CLIENT_CERTIFICATE, None)  # a gateway's Envoy drops it whatever the mesh entry says
         return Facts(arrival.method, target.partition("?")[0], target, headers)
 
     def _listener(self, arrival: Arrival) -> Mapping[str, Any] | None:
@@ -149,13 +157,20 @@ def _hosts(wanted: Iterable[str], listener: str) -> list[str]:
     return [host for host in hosts if host == listener]
 
 
-def _of_host(table: Mapping[str, list[_Match]], host: str, port: object) -> list[_Match]:
-    """The matches of a `Host` header: the exact name, with or without the port, then the longest wildcard, then any."""
-    bare = host.removesuffix(f":{port}")
-    if bare in table:
-        return table[bare]
-    wild = [name for name in table if name.startswith("*") and len(bare) >= len(name) and bare.endswith(name[1:])]
-    return table[max(wild, key=len)] if wild else []
+def _said_by_clients(listener: Mapping[str, Any]) -> str:
+    host, port = _hostname(listener).replace("*", "any"), listener.get("Port")
+    return host if port in {None, _HTTPS if listener.get("TLS") else _HTTP} else f"{host}:{port}"
+
+
+def _bare(facts: Facts, listener: Mapping[str, Any]) -> str:
+    """The host without the listener's port: Consul has Envoy take it with and without."""
+    return facts.headers["host"].removesuffix(f":{listener.get('Port')}")
+
+
+def _served_by(table: Mapping[str, object], host: str) -> str:
+    """The hostname whose matches count for a host: the exact one, then the longest wildcard, then any."""
+    wild = [name for name in table if name.startswith("*") and len(host) >= len(name) and host.endswith(name[1:])]
+    return host if host in table else max(wild, key=len, default="")
 
 
 def _matches(route: Entry) -> Iterator[_Match]:

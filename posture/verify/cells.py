@@ -83,7 +83,7 @@ def _questions(matrix: Matrix, application: Application, target: Target, cell: C
         request = Request(source, destination, method, path)
         yield Question(request, destination, access.decide(request))
         return
-    arrival = Arrival(source, method, path, host=application.gateway.host)
+    arrival = Arrival(source, method, path)
     led_to = _destination(matrix, application, arrival)
     yield Question(arrival, led_to or destination, access.enter(arrival, led_to or destination))
     if led_to == destination and len(target.instances(led_to)) > 1:

@@ -92,7 +92,7 @@ def entrance_grounds(access: Access, application: Application) -> Grounds:
     for service in dict.fromkeys(route.to for route in gateway.routes):
 
         def decide(plain: Plain, service: str = service) -> bool:
-            arrival = Arrival(gateway.name, plain.method, plain.path, dict(plain.headers))
+            arrival = Arrival(gateway.name, plain.method, plain.path, dict(plain.headers), gateway.host)
             return access.enter(arrival, service).allowed
 
         routes = [route for route in gateway.routes if route.to == service]

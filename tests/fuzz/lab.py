@@ -132,9 +132,8 @@ class Lab:
             self._put(entry)
         sources = [*anywhere.body["Sources"], {"Name": marker, "Action": "allow"}]
         self._put(Entry(anywhere.kind, "*", {**anywhere.body, "Sources": sources}))
-        normalization = wanted[Kind.MESH, "mesh"].body["HTTP"]["Incoming"]["RequestNormalization"]
         for name in PROTOCOLS:
-            self._wait(name, marker, normalization)
+            self._wait(name, marker, wanted[Kind.MESH, "mesh"].body["HTTP"])
         eventually(lambda: self._routes_by(marks), f"the gateway does not take its routes: {self._held}", PATIENCE)
         hostname = entrance[0].body["Listeners"][0].get("Hostname", "any").replace("*", "any")
         for name in HTTP_SERVICES:
@@ -152,14 +151,14 @@ class Lab:
             self._consul.call("PUT", "/config", {"Kind": entry.kind, **named, **entry.body})
             self._held[key] = entry.body
 
-    def _wait(self, service: str, marker: str, normalization: dict[str, Any]) -> None:
+    def _wait(self, service: str, marker: str, http: dict[str, Any]) -> None:
         eventually(
-            lambda: self._serves(service, marker, normalization),
+            lambda: self._serves(service, marker, http),
             f"the Envoy of {service} does not take the rules: {self._held}",
             PATIENCE,
         )
 
-    def _serves(self, service: str, marker: str, normalization: dict[str, Any]) -> bool:
+    def _serves(self, service: str, marker: str, http: dict[str, Any]) -> bool:
         dump = self._admins[service].get("/config_dump?resource=dynamic_listeners").json()
         for listener in dump["configs"]:
             if listener["name"].startswith("public_listener"):
@@ -172,13 +171,14 @@ class Lab:
                     for each in chain["filters"]
                     if each["name"] == "envoy.filters.network.http_connection_manager"
                 ]
-                return all(settings(each) == wanted_settings(normalization) for each in managers)
+                return all(settings(each) == wanted_settings(http) for each in managers)
         return False
 
 
-def settings(manager: dict[str, Any]) -> tuple[bool, bool, str, str]:
-    """Normalisation in an Envoy's own words, which leave out what is at its default."""
+def settings(manager: dict[str, Any]) -> tuple[str, bool, bool, str, str]:
+    """What a mesh entry decides, in an Envoy's own words, which leave out what is at its default."""
     return (
+        manager.get("forward_client_cert_details", "SANITIZE"),
         manager.get("normalize_path", False),
         manager.get("merge_slashes", False),
         manager.get("path_with_escaped_slashes_action", "IMPLEMENTATION_SPECIFIC_DEFAULT"),
@@ -186,9 +186,11 @@ def settings(manager: dict[str, Any]) -> tuple[bool, bool, str, str]:
     )
 
 
-def wanted_settings(rules: dict[str, Any]) -> tuple[bool, bool, str, str]:
-    """What Consul's `setNormalizationOptions` (agent/xds/listeners.go) makes of a mesh entry."""
+def wanted_settings(http: dict[str, Any]) -> tuple[str, bool, bool, str, str]:
+    """What Consul's `makeInboundListener` and `setNormalizationOptions` (agent/xds/listeners.go) make of that entry."""
+    rules = http["Incoming"]["RequestNormalization"]
     return (
+        "SANITIZE" if http.get("SanitizeXForwardedClientCert") else "APPEND_FORWARD",
         not rules.get("InsecureDisablePathNormalization", False),
         rules.get("MergeSlashes", False),
         rules.get("PathWithEscapedSlashesAction", "IMPLEMENTATION_SPECIFIC_DEFAULT"),

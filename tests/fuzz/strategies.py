@@ -81,8 +81,11 @@ NORMALIZATION = st.fixed_dictionaries(
         "InsecureDisablePathNormalization": st.booleans(),
     },
 )
-MESH = NORMALIZATION.map(
-    lambda rules: Entry(Kind.MESH, "mesh", {"HTTP": {"Incoming": {"RequestNormalization": rules}}})
+SANITIZING = st.fixed_dictionaries({}, optional={"SanitizeXForwardedClientCert": st.booleans()})
+MESH = st.builds(
+    lambda rules, more: Entry(Kind.MESH, "mesh", {"HTTP": {"Incoming": {"RequestNormalization": rules}, **more}}),
+    NORMALIZATION,
+    SANITIZING,
 )
 
 

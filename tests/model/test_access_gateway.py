@@ -230,3 +230,33 @@ def test_an_unknown_gateway_or_listener_answers_nothing(listener: str) -> None:
     gateway = "gw" if listener else "other"
     found = access(SHOP).enter(Arrival(gateway, path="/static", listener=listener), "d1")
     assert (found.allowed, found.status) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("port", "tls", "host"),
+    [
+        (8443, {"Certificates": []}, "shop.test:8443"),
+        (443, {"MinVersion": "TLSv1_3"}, "shop.test"),
+        (80, None, "shop.test"),
+    ],
+)
+def test_the_service_behind_sees_the_host_that_clients_send(port: int, tls: object, host: str) -> None:
+    listener = {"Name": "l", "Port": port, "Protocol": "http", "Hostname": "shop.test", **({"TLS": tls} if tls else {})}
+    gateway = Entry(Kind.API_GATEWAY, "gw", {"Listeners": [listener]})
+    routed = [each for each in access([(at("prefix", "/"), "d1")]).entries if each.label != gateway.label]
+    [passage] = [Access([*routed, gateway])._routes.pass_on(Arrival("gw"))]
+    assert isinstance(passage, Passage)
+    assert passage.headers["host"] == host
+
+
+def test_what_visitors_say_of_certificates_goes_no_further() -> None:
+    sent = Arrival("gw", headers={"X-Forwarded-Client-Cert": "By=me"})
+    passage = access([(at("prefix", "/"), "d1")])._routes.pass_on(sent)
+    assert isinstance(passage, Passage)
+    assert passage.headers.keys() == {"host"}
+
+
+def test_the_hostname_that_serves_a_request_is_no_condition_that_it_fails() -> None:
+    model = access([(at("exact", "/a"), "d1")], listener="w", hosts=())
+    [(_, failed)] = model.near(Arrival("gw", path="/b", listener="w", host="a.shop.test"), "d1")
+    assert failed == ["path is /a"]

@@ -288,3 +288,25 @@ def test_a_request_asks_for_its_destination_by_name_unless_it_has_another_host(n
     assert access.decide(Request("web", "d1", headers={"x-key": "1"})).allowed
     assert not access.decide(Request("web", "d1", headers={"host": "elsewhere"})).allowed
     assert not Access(entries([layer7("web", ("allow", there))])).decide(Request("web", "d1")).allowed
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sanitizes", "seen"),
+    [("http", False, True), ("http", True, False), ("http2", False, True), ("grpc", False, False)],
+)
+def test_what_callers_say_of_certificates_is_seen_unless_it_is_dropped(
+    protocol: str, *, sanitizes: bool, seen: bool
+) -> None:
+    mesh = Entry(Kind.MESH, "mesh", {"HTTP": {"SanitizeXForwardedClientCert": sanitizes}})
+    there, absent = ({"Name": "x-forwarded-client-cert", "Present": True, "Invert": invert} for invert in (False, True))
+    for condition, allowed in ((there, seen), (absent, not seen)):
+        access = Access([mesh, *entries([layer7("web", ("allow", {"Header": [condition]}))], protocol=protocol)])
+        assert access.decide(Request("web", "d1")).allowed is allowed
+        assert access.decide(Request("web", "d1", headers={"x-forwarded-client-cert": "By=me"})).allowed is allowed
+
+
+def test_blanks_around_a_value_are_not_seen() -> None:
+    rules = [layer7("web", ("allow", {"Header": [{"Name": "authorization", "Prefix": "Bearer "}]}))]
+    access = Access(entries(rules))
+    assert not access.decide(Request("web", "d1", headers={"authorization": "Bearer "})).allowed
+    assert access.decide(Request("web", "d1", headers={"authorization": " Bearer x"})).allowed

@@ -88,6 +88,8 @@ def test_an_extension_that_goes_loosens(edit: Edit) -> None:
         ("mesh/mesh", "TLS.Incoming.TLSMinVersion", "TLSv1_2", None, "incoming connections need whatever", True),
         ("mesh/mesh", "HTTP.Incoming.RequestNormalization.MergeSlashes", True, None, "no longer: slashes", True),
         ("mesh/mesh", "HTTP.Incoming.RequestNormalization.MergeSlashes", None, True, "slashes that follow", False),
+        ("mesh/mesh", "HTTP.SanitizeXForwardedClientCert", True, None, "no longer: what callers say", True),
+        ("mesh/mesh", "HTTP.SanitizeXForwardedClientCert", False, True, "what callers say of certificates", False),
         ("mesh/mesh", "TLS", {"Incoming": {"TLSMinVersion": "TLSv1_2"}}, None, "incoming connections need what", True),
         ("mesh/mesh", "TLS.Incoming", None, {"TLSMinVersion": "TLSv1_3"}, "incoming connections need TLS 1.3", False),
         (
