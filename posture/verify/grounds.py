@@ -26,7 +26,8 @@ _NOWHERE = "/outside"
 """A path that no rule speaks of."""
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
-_HEADER_VALUES = ("Exact", "Prefix", "Suffix", "Contains")
+_AROUND = {"Exact": ("", ""), "Prefix": ("", "1"), "Suffix": ("1", ""), "Contains": ("1", "1")}
+"""What is written before and after a condition's text; without it, a proxy would trim blanks at the text's ends."""
 
 
 class Plain(NamedTuple):
@@ -195,6 +196,11 @@ def _requests_of(permission: Mapping[str, Any], known: list[Plain]) -> Iterator[
 
 
 def _header(condition: Mapping[str, Any]) -> Header:
-    """A header that meets a condition, unless that is a regular expression: then it is up to luck."""
-    value = next((condition[kind] for kind in _HEADER_VALUES if condition.get(kind)), "1")
-    return condition["Name"], value
+    """A header that meets a condition, unless that is a regular expression: then it is up to luck.
+
+    So it is where no client can send what is meant: blanks at a value's ends, which a proxy trims, and what isn't
+    ASCII, which comes as other bytes than the rule has.
+    """
+    texts = (f"{before}{condition[kind]}{after}" for kind, (before, after) in _AROUND.items() if condition.get(kind))
+    value = next(texts, "1")
+    return condition["Name"], value if value.isascii() and value == value.strip() else "1"

@@ -88,6 +88,27 @@ def test_a_required_header_is_sent_and_left_out() -> None:
     assert ground.forbidden.headers == ()
 
 
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [({"Prefix": "Bearer "}, "Bearer 1"), ({"Suffix": "\tx"}, "1\tx"), ({"Contains": " x "}, "1 x 1")],
+)
+def test_blanks_at_the_ends_of_a_text_are_sent_where_no_proxy_trims_them(condition: dict[str, Any], value: str) -> None:
+    (ground,) = limited(with_rule(allow(Header=[{"Name": "X-Team", **condition}])))
+    assert ground.permitted == Plain("GET", "/details/0", (("X-Team", value),))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [{"Exact": " blue"}, {"Exact": "blue\t"}, {"Prefix": " blue"}, {"Suffix": "blue "}, {"Exact": "blå"}]
+    + [{kind: "日本"} for kind in ("Prefix", "Suffix", "Contains")],
+)
+def test_a_header_that_no_client_can_send_is_said_to_be_unmeasured(condition: dict[str, Any]) -> None:
+    """Blanks are trimmed on the way; what isn't ASCII comes as other bytes, or can't be written at all."""
+    access = with_rule(allow(Header=[{"Name": "X-Team", **condition}]))
+    assert limited(access) == []
+    assert len(sidecar_grounds(access, APPLICATION).blind) == 1
+
+
 def test_a_rule_for_everybody_is_tried_by_somebody_unknown() -> None:
     (ground,) = limited(with_rule(allow(PathPrefix="/a/"), source="*"))
     assert ground.caller == "unknown"
