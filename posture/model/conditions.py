@@ -19,19 +19,20 @@ from posture.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Condition", "Facts", "conditions_of", "header_condition", "path_condition"]
+__all__ = ["NEGATED", "Condition", "Facts", "conditions_of", "header_condition", "path_condition"]
 
 Test: TypeAlias = "Callable[[str], bool]"
 _HEADER_KINDS = ("Exact", "Regex", "Prefix", "Suffix", "Contains", "Present")
 _PATH_KINDS = {"PathExact": "Exact", "PathPrefix": "Prefix", "PathRegex": "Regex"}
 _WORDS = {"Exact": "is", "Prefix": "begins with", "Suffix": "ends in", "Contains": "contains", "Regex": "matches"}
-_NOT = {
+NEGATED = {
     "Exact": "is not",
     "Prefix": "doesn't begin with",
     "Suffix": "doesn't end in",
     "Contains": "doesn't contain",
     "Regex": "doesn't match",
 }
+"""What an inverted condition asks of a header's value, in words."""
 _TESTS: dict[str, Callable[[str, str], bool]] = {
     "Exact": str.__eq__,
     "Prefix": str.startswith,
@@ -98,7 +99,7 @@ def header_condition(header: Mapping[str, Any], where: str) -> Condition:
         value = facts.header(name)
         return value is not None and test(value) is not inverted
 
-    words = f"header {name} {f'is there and {_NOT[kind]}' if inverted else _WORDS[kind]} {header[kind]}"
+    words = f"header {name} {f'is there and {NEGATED[kind]}' if inverted else _WORDS[kind]} {header[kind]}"
     return Condition(f"header {name}", words + (" in any case" if ignore_case else ""), holds)
 
 

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from posture.model.conditions import NEGATED
 from posture.model.limit_words import limit_words
 from posture.model.limits import in_force
+from posture.model.posture import HEADER_KINDS
 
 if TYPE_CHECKING:
-    from posture.model.posture import Grant, Permission, Posture
+    from collections.abc import Iterable
+
+    from posture.model.posture import Grant, HeaderMatch, Permission, Posture
 
 __all__ = ["grants_table"]
 
@@ -37,5 +41,19 @@ def _permission(permission: Permission) -> str:
         path = f"{permission.path_prefix}…"
     if permission.path_regex:
         path = f"~ {permission.path_regex}"
-    headers = f" with {', '.join(header.name for header in permission.header)}" if permission.header else ""
-    return f"{methods} {path}{headers}"
+    return " ".join([methods, path, *_headers(permission.header or ())])
+
+
+def _headers(headers: Iterable[HeaderMatch]) -> list[str]:
+    """As in "with x-team, x-tier that is not gold" and "without x-debug"."""
+    absent = [header.name for header in headers if header.present and header.invert]
+    there = [_there(header) for header in headers if not (header.present and header.invert)]
+    return [f"{word} {', '.join(names)}" for word, names in (("with", there), ("without", absent)) if names]
+
+
+def _there(header: HeaderMatch) -> str:
+    if not header.invert:
+        return header.name
+    kind = next(kind for kind in HEADER_KINDS if getattr(header, kind) is not None)
+    case = " in any case" if header.ignore_case else ""
+    return f"{header.name} that {NEGATED[kind.capitalize()]} {getattr(header, kind)}{case}"

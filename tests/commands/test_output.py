@@ -53,6 +53,29 @@ def test_a_grant_is_shown_with_all_of_its_regular_expression(
     assert capsys.readouterr().out.split() == ["viewer", "productpage", "→", "details", "GET", "~", regex]
 
 
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ("{name: x-debug, present: true, invert: true}", "without x-debug"),
+        ("{name: x-team, exact: blue}, {name: x-debug, present: true}", "with x-team, x-debug"),
+        ("{name: x-tier, exact: gold, invert: true}", "with x-tier that is not gold"),
+        (
+            "{name: a, present: true, invert: true}, {name: b, suffix: .x, invert: true, ignoreCase: true}",
+            "with b that doesn't end in .x in any case without a",
+        ),
+    ],
+)
+def test_a_grant_says_what_an_inverted_condition_opens(
+    headers: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "some.yaml").write_text(
+        "description: some\ngrants:\n  - name: viewer\n    from: productpage\n    to: details\n"
+        f"    permissions: [{{pathPrefix: /details/, header: [{headers}]}}]\n"
+    )
+    show(grants_table(load_posture(tmp_path, "some", load_application(ROOT / "apps" / "bookinfo.yaml"))))
+    assert capsys.readouterr().out.rstrip().endswith(f"any method /details/… {words}")
+
+
 def test_a_step_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
     show_step("left as it is: \x1b[2Jx")
     assert capsys.readouterr().err == "· left as it is: \\x1b[2Jx\n"
