@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from posture.model.container import Container
 from posture.model.document import Document, nearest, read_document
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "HOSTNAME",
+    "NAME",
     "Application",
     "Call",
     "Client",
@@ -27,14 +30,16 @@ __all__ = [
     "load_application",
 ]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 """A service's name: a DNS label, which both Consul and Kubernetes accept."""
 
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!\"$->@-~]*$")]
 """What a request line can hold: printable ASCII (RFC 3986), up to where a query or a fragment would begin."""
 
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-Hostname = Annotated[str, StringConstraints(pattern=rf"^(\*|(\*\.)?{_LABEL}(\.{_LABEL})*)$")]
+HOSTNAME = rf"^(\*|(\*\.)?{_LABEL}(\.{_LABEL})*)$"
+Hostname = Annotated[str, StringConstraints(pattern=HOSTNAME)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]
 """The methods that Consul accepts in a permission (its `isValidHTTPMethod`)."""
 
@@ -92,7 +97,8 @@ class Gateway(Shape):
 
     name: Name = "gateway"
     hostname: Hostname = "localhost"
-    port: Port = 8443
+    port: SkipJsonSchema[Port] = 8443
+    """The stack's; a file may not say it."""
     certificate: str = "gateway/certificate.pem"
     private_key: str = "gateway/key.pem"
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
@@ -131,6 +137,9 @@ def load_application(file: Path) -> Application:
     document = read_document(file)
     application = parse(document, Application).named(file.stem)
     document.check_filled()
+    if "port" in application.gateway.model_fields_set:
+        message = "the gateway's port is each stack's own; remove it, and set 'gatewayPort' in Pulumi.STACK.yaml"
+        document.fail(message, "gateway", "port")
     _check_reserved(application, document)
     _check_names(application, document)
     return application

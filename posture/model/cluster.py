@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import Field, StringConstraints
 
 from posture.errors import InputError
-from posture.model.application import Name
+from posture.model.application import HOSTNAME, NAME, Name
 from posture.model.chart import chart_line
 from posture.model.container import Image
 from posture.model.document import nearest
@@ -34,14 +34,14 @@ class ClusterSettings(Shape):
 
     kube_context: str = ""
     kubeconfig: str = ""
-    namespace: Name | Literal[""] = ""
+    namespace: Annotated[str, StringConstraints(pattern=rf"{NAME}|^$")] = ""
     consul_namespace: Name = "consul"
     consul_chart: str = "official"
     consul_chart_version: str = "2.0.3"
     consul_size: Literal["dev", "prod"] = "dev"
     consul_cni: Annotated[bool, Field(strict=False)] = False
     consul_values: Annotated[dict[str, Any], Field(default_factory=dict)]
-    gateway_hostname: Annotated[str, StringConstraints(pattern=r"^(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$|^$")] = ""
+    gateway_hostname: Annotated[str, StringConstraints(pattern=rf"{HOSTNAME}|^$")] = ""
     gateway_secret: Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]+/)?[a-z0-9.-]+$|^$")] = ""
     gateway_certificate: str = ""
     gateway_key: Annotated[str, Field(repr=False)] = ""

@@ -10,6 +10,7 @@ import pytest
 from posture.errors import InputError
 from posture.model.application import load_application
 from posture.model.posture import load_posture
+from posture.model.settings import settings_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -332,6 +333,28 @@ def test_a_hostname_that_the_gateway_api_refuses_is_refused(hostname: str, tmp_p
         load_application(file)
     file.write_text(file.read_text().replace(f"'{hostname}'", "'*.a-b.c1'"))
     assert load_application(file).gateway.hostname == "*.a-b.c1"
+
+
+def test_the_port_of_the_gateway_is_refused_in_an_application(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    gateway = "gateway:\n  port: 8443\n  routes: [{exact: /, to: a}]\n"
+    file.write_text(f"{HEAD}services:\n  a: {{port: 1, command: [x]}}\n{gateway}")
+    with pytest.raises(
+        InputError, match=r"bad\.yaml:5: the gateway's port is each stack's own; remove it, and set 'ga"
+    ):
+        load_application(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("gatewayHostname", "a..b"), ("gatewayHostname", "a-.b"), ("namespace", "A_b")],
+)
+def test_a_stack_names_its_gateway_and_namespace_as_an_api_server_takes_them(key: str, value: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"'{value}' is no valid '{key}'")):
+        settings_from("prod", {key: value})
+    found = settings_from("prod", {"gatewayHostname": "*.a-b.c1", "namespace": "shop-1"})
+    assert (found.gateway_hostname, found.namespace) == ("*.a-b.c1", "shop-1")
+    assert settings_from("prod", {key: ""}) == settings_from("prod", {})
 
 
 def test_unreadable_files_are_refused(tmp_path: Path, application: Application) -> None:
