@@ -53,7 +53,7 @@ def calls(
             state = State.OPEN if answers.of(source).allowed else State.DENIED
             key = source, sample.destination
             found[key] = State.DENIED if found.get(key) is State.DENIED else state
-    reached = dict.fromkeys((cell.source, cell.destination) for cell in matrix.cells() if cell.allowed)
+    reached = _reached(matrix)
     for pair in reached:
         found.setdefault(pair, State.UNDECLARED)
     changes = _changes(difference, reached) if difference else {}
@@ -64,6 +64,18 @@ def calls(
         found.setdefault(pair, State.CLOSED)
         changes[pair] = word
     return [Call(*pair, state, changes.get(pair, "")) for pair, state in found.items()]
+
+
+def _reached(matrix: Matrix) -> dict[tuple[str, str], None]:
+    """Who may call whom in some way, in the order of the cells; where all others are denied, they are passed over."""
+    number = {source: i for i, source in enumerate(matrix.sources)}
+    found: dict[tuple[str, str], None] = {}
+    for sample, row in matrix.rows.items():
+        callers = matrix.sources if row.others.allowed else sorted(number.keys() & row.named, key=number.__getitem__)
+        for source in callers:
+            if source != sample.destination and row.of(source).allowed:
+                found[source, sample.destination] = None
+    return found
 
 
 def _changes(difference: Difference, reached: Container[tuple[str, str]]) -> dict[tuple[str, str], str]:
