@@ -123,15 +123,15 @@ class Mesh:
             report: Is told each step, in a few words.
 
         Raises:
-            InputError: A port is taken.
+            InputError: A port is taken; nothing was changed.
             MeshError: A process died, or Consul did not get ready or refused something.
         """
+        check_ports(self._layout, self._instances, {process.pid for process in self._supervisor.processes()})
         secrets = keep_secrets(self._layout.secrets, {*self._application.sources, UNKNOWN})
         gateway = self._application.gateway
         state = self._layout.state
         ensure_certificate(state / gateway.certificate, state / gateway.private_key, gateway.hostname)
         self._write_consul_config(consul_config(self._layout, secrets))
-        check_ports(self._layout, self._instances, {process.pid for process in self._supervisor.processes()})
         running = self._running()
         try:
             if self._supervisor.launch():

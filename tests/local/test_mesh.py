@@ -76,6 +76,14 @@ def test_a_second_start_changes_no_process(mesh: Mesh) -> None:
     assert mesh.status().healthy
 
 
+def test_a_start_with_another_configuration_begins_anew_on_its_own_ports(mesh: Mesh) -> None:
+    before = pids(mesh)
+    mesh._layout.consul_config.write_text("{}")
+    mesh.start(print)
+    mesh.wait_healthy(print)
+    assert not before.items() & pids(mesh).items()
+
+
 def test_no_token_is_in_arguments_or_environment(mesh: Mesh) -> None:
     processes = mesh._supervisor.processes()
     assert len(processes) == len(PROCESSES) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +12,11 @@ import pytest
 from posture.errors import InputError
 from posture.local.instances import instances
 from posture.local.layout import Layout
+from posture.local.mesh import Mesh
 from posture.local.ports import check_ports
+from posture.local.supervisor import Program, Supervisor
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from posture.model.application import Application
 
 NETWORK = "127.33"
@@ -66,3 +67,20 @@ def test_our_own_listeners_do_not_count(layout: Layout, application: Application
     with socket.create_server((layout.consul_host, 8500)) as listener:
         check_ports(layout, instances(application, layout), {os.getpid()})
         assert listener.getsockname()[1] == 8500
+
+
+def test_a_taken_port_leaves_what_runs_running_and_no_file_behind(layout: Layout, application: Application) -> None:
+    """Though Consul's configuration is another now, for which all that runs would be ended."""
+    layout.state.mkdir(parents=True)
+    running = Supervisor(layout.state, {"a": Program(("sleep", "600"), layout.state)})
+    running.launch()
+    try:
+        running.start("a")
+        files = set(layout.state.iterdir())
+        mesh = Mesh(layout, application, {"consul": Path("consul"), "envoy": Path("envoy")})
+        with socket.create_server(("127.0.0.1", layout.gateway_port)), pytest.raises(InputError, match="is taken by"):
+            mesh.start(print)
+        assert running.statuses()[0].state == "running"
+        assert set(layout.state.iterdir()) == files
+    finally:
+        running.stop()
