@@ -41,6 +41,7 @@ _SECRET_VARIABLES = ("CONSUL_", "PULUMI_")
 _LOG_LINES = 15
 _GO_CRASH, _GO_CRASH_BEGINS = 2, ("panic: ", "fatal error: ")  # exit status and first words: Go's runtime/panic.go
 _STOP_WAIT = 5
+_NONE_TO_STOP = {Faults.NOT_RUNNING, Faults.BAD_NAME, Faults.SHUTDOWN_STATE}
 _CONFIG = """\
 ; {fingerprint}
 [supervisord]
@@ -168,13 +169,16 @@ class Supervisor:
         return started
 
     def end(self, *names: str) -> None:
-        """Stop programs, whether they run or not; returns when they have ended."""
-        with self._connect() as supervisor:
+        """Stop programs, whether they run or not; returns when they have ended.
+
+        Supervisord may be an earlier one that doesn't have them, or about to end, or gone: then it has none to stop.
+        """
+        with suppress(OSError), self._connect() as supervisor:
             for name in names:
                 try:
                     supervisor.stopProcess(name)
                 except Fault as fault:
-                    if fault.faultCode != Faults.NOT_RUNNING:
+                    if fault.faultCode not in _NONE_TO_STOP:
                         raise
 
     def statuses(self) -> tuple[ProcessStatus, ...]:

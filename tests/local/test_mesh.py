@@ -18,6 +18,7 @@ from posture.errors import InputError
 from posture.local.envoy import is_draining
 from posture.local.mesh import Mesh, MeshError
 from posture.local.proxies import Proxies
+from posture.local.supervisor import Supervisor
 from posture.local.tokens import load_secrets
 from posture.model.entry import Kind
 from tests.conftest import eventually
@@ -365,3 +366,18 @@ def test_ctrl_c_keeps_what_ran_before(mesh: Mesh) -> None:
     assert {name for name in before if after[name] != before[name]} == {"fortio-envoy"}
     mesh.start(print)
     mesh.wait_healthy(print)
+
+
+def test_ctrl_c_just_before_a_changed_application_restarts_the_mesh_keeps_what_ran(
+    mesh: Mesh, application: Application, mesh_tools: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Supervisor) -> None:
+        raise KeyboardInterrupt
+
+    before = pids(mesh)
+    clients = {**application.clients, "another": application.clients["fortio"]}
+    changed = Mesh(mesh._layout, application.model_copy(update={"clients": clients}), mesh_tools)
+    monkeypatch.setattr(Supervisor, "stop", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        changed.start(print)
+    assert pids(mesh) == before

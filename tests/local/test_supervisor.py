@@ -150,6 +150,31 @@ def test_a_supervisor_that_is_about_to_end_is_waited_for(supervise: Callable[...
     assert [process for process in processes if process.is_running()] == []
 
 
+def test_what_an_earlier_supervisor_does_not_have_is_taken_for_ended(supervise: Callable[..., Supervisor]) -> None:
+    old = supervise(a=SLEEP)
+    old.launch()
+    old.start("a")
+    supervise(b=SLEEP).end("b")
+    assert old.statuses()[0].state == "running"
+
+
+def test_programs_without_a_supervisor_are_taken_for_ended(supervise: Callable[..., Supervisor]) -> None:
+    supervise(a=SLEEP).end("a")
+
+
+def test_programs_of_a_supervisor_that_is_about_to_end_are_taken_for_ended(
+    supervise: Callable[..., Supervisor],
+) -> None:
+    supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
+    supervisor.launch()
+    supervisor.start("a")
+    processes = at_least(supervisor, 3)
+    next(process for process in processes if "supervisor" in " ".join(process.cmdline())).terminate()
+    assert eventually(lambda: supervisor.statuses()[0].state == "stopped")
+    assert [process for process in processes if process.is_running()]
+    supervisor.end("a")
+
+
 def test_what_a_killed_supervisor_leaves_behind_is_ended_too(supervise: Callable[..., Supervisor]) -> None:
     supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
     supervisor.launch()
