@@ -31,18 +31,19 @@ _NAMES = (
 )
 
 
-def ensure_certificate(certificate: Path, private_key: Path, hostname: str = "localhost") -> bool:
+def ensure_certificate(certificate: Path, private_key: Path, *hostnames: str) -> bool:
     """Keep the pair that is there, or write a new one (ECDSA P-256) when it is missing, broken or near its end.
 
     Args:
         certificate: Its PEM file.
         private_key: The key's PEM file, written as 0600.
-        hostname: The gateway's name, in addition to localhost and its addresses.
+        hostnames: The gateway's, in addition to localhost and its addresses. Who checks the certificate may not take
+            `*` and `*.test`: OpenSSL wants two labels after a star.
 
     Returns:
         Whether a new pair was written.
     """
-    names = tuple(dict.fromkeys((x509.DNSName(hostname), *_NAMES)))
+    names = tuple(dict.fromkeys((*map(x509.DNSName, hostnames), *_NAMES)))
     if _serves(certificate, private_key, names):
         private_key.chmod(0o600)
         return False

@@ -130,7 +130,7 @@ class Mesh:
         secrets = keep_secrets(self._layout.secrets, {*self._application.sources, UNKNOWN})
         gateway = self._application.gateway
         state = self._layout.state
-        ensure_certificate(state / gateway.certificate, state / gateway.private_key, gateway.hostname)
+        ensure_certificate(state / gateway.certificate, state / gateway.private_key, gateway.hostname, gateway.host)
         self._write_consul_config(consul_config(self._layout, secrets))
         running = self._running()
         try:

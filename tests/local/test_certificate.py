@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cryptography import x509
 
 from posture.local import certificate
 from posture.local.certificate import ensure_certificate
+from posture.model.application import Gateway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,5 +77,27 @@ def test_a_key_that_is_not_the_certificates_is_replaced(pair: tuple[Path, Path],
 
 
 def test_a_hostname_is_added(pair: tuple[Path, Path]) -> None:
-    assert ensure_certificate(*pair, hostname="shop.example")
-    assert not ensure_certificate(*pair, hostname="shop.example")
+    assert ensure_certificate(*pair, "shop.example")
+    assert not ensure_certificate(*pair, "shop.example")
+
+
+@pytest.mark.parametrize("hostname", ["localhost", "shop.example", "*.example.test", "*.test", "*"])
+def test_whoever_trusts_it_takes_it_for_the_host_that_is_asked(pair: tuple[Path, Path], hostname: str) -> None:
+    gateway = Gateway.model_validate({"hostname": hostname, "routes": ({"prefix": "/", "to": "page"},)})
+    ensure_certificate(*pair, gateway.hostname, gateway.host)
+    shake_hands(pair, gateway.host)
+    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'other'"):
+        shake_hands(pair, "other")
+
+
+def shake_hands(pair: tuple[Path, Path], name: str) -> None:
+    """Have a client who trusts the certificate meet a server who has it under a name, all in memory."""
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=pair[0])
+    ours.load_cert_chain(*pair)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = ours.wrap_bio(to_server, to_client, server_side=True)
+    client = theirs.wrap_bio(to_client, to_server, server_hostname=name)
+    for side in (client, server, client):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    client.do_handshake()  # it has been done
