@@ -57,8 +57,13 @@ class ClusterStack(Stack):
 
     @property
     def backend(self) -> str:
-        """The URL of where Pulumi keeps the stack's state: the user's choice counts."""
-        return os.environ.get("PULUMI_BACKEND_URL") or super().backend
+        """The URL of where Pulumi keeps the stack's state: the user's choice counts.
+
+        What a shell has of `posture env`, of whichever stack, is no choice.
+        """
+        chosen = os.environ.get("PULUMI_BACKEND_URL", "")
+        ours = chosen.startswith(f"{self.layout.state.parent.as_uri()}/")
+        return chosen if chosen and not ours else super().backend
 
     @property
     def namespace(self) -> str:

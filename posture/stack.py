@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Stack", "find_project"]
 
+_FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE_FILE"
+
 
 def find_project() -> Path:
     """The folder that holds `Pulumi.yaml`: this one, or the nearest above it.
@@ -126,16 +128,27 @@ class Stack:
 
     def engine(self) -> Engine:
         """The engine, its environment as `posture env` prints it."""
-        environment = {**os.environ, **self.exports()}
-        state = self.layout.pulumi_state
-        own = self.backend == state.as_uri()
-        pulumi = self.tools["pulumi"].path
-        return Engine(pulumi, self.project, self.name, state, environment, own, self.replaceable)
+        environment = dict(os.environ)
+        if self._inherited not in {None, self.layout.passphrase}:
+            del environment[_FILE_VARIABLE]
+        environment |= self.exports()
+        state, pulumi = self.layout.pulumi_state, self.tools["pulumi"].path
+        return Engine(pulumi, self.project, self.name, state, environment, self._own_backend, self.replaceable)
 
     @property
     def backend(self) -> str:
         """The URL of where Pulumi keeps the stack's state."""
         return self.layout.pulumi_state.as_uri()
+
+    @property
+    def _own_backend(self) -> bool:
+        return self.backend == self.layout.pulumi_state.as_uri()
+
+    @property
+    def _inherited(self) -> Path | None:
+        """The passphrase file that the shell has of `posture env`, for whichever stack: it is nobody's choice."""
+        file = Path(os.environ.get(_FILE_VARIABLE, ""))
+        return file if self.layout.state.parent in file.parents else None
 
     def exports(self) -> dict[str, str]:
         """The variables with which plain `pulumi` works on this stack as `posture` does."""
@@ -150,11 +163,11 @@ class Stack:
             "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
-        chosen = os.environ.keys() & {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}
-        if self.backend == self.layout.pulumi_state.as_uri() and not chosen:
+        chosen = "PULUMI_CONFIG_PASSPHRASE" in os.environ or (os.environ.get(_FILE_VARIABLE) and not self._inherited)
+        if self._own_backend and not chosen:
             if not self.layout.passphrase.exists():
                 write_private(self.layout.passphrase, secrets.token_urlsafe(32))
-            variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.layout.passphrase)
+            variables[_FILE_VARIABLE] = str(self.layout.passphrase)
         return variables
 
     @cached_property
