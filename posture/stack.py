@@ -116,7 +116,8 @@ class Stack:
 
     def applied(self) -> dict[str, Any]:
         """The outputs of the last `up`; none where there has been none."""
-        return self.engine().outputs() if self.layout.pulumi_state.exists() else {}
+        never = self._own_backend and not self.layout.pulumi_state.exists()
+        return {} if never else self.engine().outputs()
 
     def standing(self) -> Standing | None:
         """What Pulumi's state has and what Consul holds; None where that can't be had without more ado."""

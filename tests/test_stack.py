@@ -11,6 +11,7 @@ from rich.console import Console
 from posture.cluster_stack import ClusterStack
 from posture.local.tools.catalogue import InstalledTool, Origin
 from posture.local_stack import LocalStack
+from posture.program.engine import EngineError
 from tests.conftest import ROOT, Project
 
 if TYPE_CHECKING:
@@ -102,3 +103,36 @@ def test_a_backend_that_the_user_has_chosen_counts_for_a_cluster_and_gets_no_pas
     assert passphrase(stack) is None
     monkeypatch.setenv(FILE, str(stack.layout.passphrase))  # from when its state was here
     assert passphrase(stack) == str(stack.layout.passphrase)
+
+
+def test_what_was_applied_is_asked_of_a_shared_backend_wherever_that_was_done(
+    opened: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BACKEND, SHARED)
+    stack = opened(ClusterStack, "kind", """echo '{"posture": "deny-all"}'""")
+    assert stack.applied() == {"posture": "deny-all"}
+
+
+def test_nothing_was_applied_to_a_stack_that_a_shared_backend_does_not_know(
+    opened: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BACKEND, SHARED)
+    assert opened(ClusterStack, "kind", """echo "error: no stack named 'kind' found" >&2; exit 255""").applied() == {}
+
+
+def test_a_shared_backend_that_does_not_answer_is_not_taken_for_one_that_knows_nothing(
+    opened: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BACKEND, SHARED)
+    stack = opened(ClusterStack, "kind", "echo 'error: no credentials' >&2; exit 255")
+    with pytest.raises(EngineError, match="no credentials"):
+        stack.applied()
+
+
+@pytest.mark.parametrize(("kind", "name"), [(LocalStack, "dev"), (ClusterStack, "kind")])
+def test_to_ask_what_was_applied_makes_nothing_where_the_state_is_here(
+    opened: Callable[..., Stack], kind: type[Stack], name: str
+) -> None:
+    stack = opened(kind, name)
+    assert stack.applied() == {}
+    assert not stack.layout.state.parent.exists()

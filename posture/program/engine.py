@@ -148,10 +148,20 @@ class Engine:
         return ["--config-file", str(copy)]
 
     def outputs(self) -> dict[str, Any]:
-        """The outputs of the last `up`; none before the first."""
+        """The outputs of the last `up`; none before the first.
+
+        Raises:
+            EngineError: The backend does not say.
+            InputError: The passphrase does not open the state.
+        """
         if self.own_backend and not self.backend.exists:
             return {}
-        answer = self._run("stack", "output", "--json", "--stack", self.stack, captured=True)
+        try:
+            answer = self._run("stack", "output", "--json", "--stack", self.stack, captured=True)
+        except EngineError as error:
+            if f"no stack named '{self.stack}' found" in str(error):  # pulumi/pkg v3.259.0, `StackNotFoundError`
+                return {}
+            raise
         return dict(json.loads(answer or "{}"))
 
     @staticmethod

@@ -63,3 +63,11 @@ def test_the_copy_of_a_configuration_has_one_salt(tmp_path: Path, capfd: pytest.
     checkpoint.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"secrets_providers": provider}}}))
     replace(made, own_backend=True).up()
     assert capfd.readouterr().out.count("encryptionsalt: mine") == 1
+
+
+@pytest.mark.engine
+def test_a_stack_that_a_chosen_backend_does_not_know_has_no_outputs(pulumi: Path, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: consul-posture\nruntime: python\n")
+    (tmp_path / "shared").mkdir()
+    environment = {**PATH, "HOME": str(tmp_path), "PULUMI_BACKEND_URL": (tmp_path / "shared").as_uri()}
+    assert Engine(pulumi, tmp_path, "kind", tmp_path / "own", environment, own_backend=False).outputs() == {}
