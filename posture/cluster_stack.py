@@ -16,6 +16,7 @@ from posture.cluster.entries import as_applied
 from posture.cluster.foreign import check_nothing_foreign
 from posture.cluster.probing import ClusterTarget
 from posture.errors import InputError
+from posture.local.entrance import is_ready
 from posture.local.errors import MeshError
 from posture.model.access import Access, Arrival
 from posture.model.entries import compile_entries
@@ -38,9 +39,6 @@ _STARTING, _SETTLING = 120, 60
 
 _DRAINING = 60
 """Seconds; consul-dataplane has Envoy close connections of earlier rules after 30."""
-
-_NOT_YET = {None, 404, 503}
-"""What a gateway answers before its route has arrived, and before the service behind it has."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class ClusterStack(Stack):
         path, until = application.gateway.routes[0].path, time.monotonic() + _SETTLING
         while True:
             answer = target.enter(Arrival(application.gateway.name, "GET", path))
-            if answer.status not in _NOT_YET:
+            if is_ready(answer):
                 return
             if time.monotonic() > until:
                 said = f"{answer.status or 'nothing'} {answer.words!r}"

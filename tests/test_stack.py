@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
 from rich.console import Console
 
+from posture import cluster_stack
 from posture.cluster_stack import ClusterStack
+from posture.local.errors import MeshError
 from posture.local.tools.catalogue import InstalledTool, Origin
 from posture.local_stack import LocalStack
 from posture.program.engine import EngineError
+from posture.verify.answers import Answer
 from tests.conftest import ROOT, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from posture.cluster.probing import ClusterTarget
+    from posture.model.access import Arrival
     from posture.stack import Stack
 
 BACKEND, FILE = "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE"
@@ -136,3 +141,23 @@ def test_to_ask_what_was_applied_makes_nothing_where_the_state_is_here(
     stack = opened(kind, name)
     assert stack.applied() == {}
     assert not stack.layout.state.parent.exists()
+
+
+@pytest.mark.parametrize("passed_on", [True, False])
+def test_a_page_that_the_application_does_not_have_is_served_in_a_cluster(
+    opened: Callable[..., ClusterStack], monkeypatch: pytest.MonkeyPatch, *, passed_on: bool
+) -> None:
+    class Gateway:
+        @staticmethod
+        def enter(_: Arrival) -> Answer:
+            return Answer(404, "", passed_on)
+
+    monkeypatch.setattr(cluster_stack, "_SETTLING", 0)
+    stack = opened(ClusterStack, "kind")
+    application, _ = stack.load()
+    target = cast("ClusterTarget", Gateway())
+    if passed_on:
+        stack._wait_for_page(application, target)
+    else:
+        with pytest.raises(MeshError, match="does not serve https://localhost:8443/productpage: it answered 404"):
+            stack._wait_for_page(application, target)

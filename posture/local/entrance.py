@@ -10,15 +10,23 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_d
 
 from posture.local.errors import MeshError
 from posture.local.interrupts import interrupted_after
+from posture.verify.answers import UPSTREAM_TIME, Answer
 
 if TYPE_CHECKING:
     from posture.local.layout import Layout
     from posture.model.application import Gateway
 
-__all__ = ["wait_for_page"]
+__all__ = ["is_ready", "wait_for_page"]
 
-NOT_YET = {404, 503}
+_NO_ROUTE, _NO_SERVICE = 404, 503
 """What a gateway answers before its route has arrived, and before the service behind it has."""
+
+
+def is_ready(answer: Answer) -> bool:
+    """Whether a gateway that answers so has all it needs; a 404 may be the application's own."""
+    if answer.status == _NO_ROUTE:
+        return answer.passed_on
+    return answer.status not in {None, _NO_SERVICE}
 
 
 def wait_for_page(gateway: Gateway, layout: Layout, timeout: float = 30) -> None:
@@ -47,7 +55,7 @@ def wait_for_page(gateway: Gateway, layout: Layout, timeout: float = 30) -> None
                     with interrupted_after():
                         answer = client.get(here, headers=headers, extensions=names)
                     said = f"{answer.status_code} {answer.text[:80]!r}"
-                    if answer.status_code in NOT_YET:
+                    if not is_ready(Answer(answer.status_code, answer.text, UPSTREAM_TIME in answer.headers)):
                         raise _NotYetError
     except RetryError:
         raise MeshError(f"the gateway does not serve {page}: it answered {said}; see {layout.log}") from None
