@@ -7,6 +7,7 @@ in the state: the engine would write it into the committed `Pulumi.STACK.yaml`, 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,10 @@ __all__ = ["ONE_CHECKPOINT", "Engine", "EngineError"]
 
 ONE_CHECKPOINT = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 """Has an engine write its state at its end alone (pulumi/pkg v3.259.0, `backend/snapshot.go`), not twice a resource."""
+
+
+_SEALED = re.compile(r"""\bsecure["']?\s*:""")
+"""A secret in a configuration, which opens with the salt beside it alone."""
 
 
 class EngineError(Exception):
@@ -139,9 +144,12 @@ class Engine:
     def _configuration_copy(self) -> list[str]:
         configuration = self.project / f"Pulumi.{self.stack}.yaml"
         text = read_text(configuration)
-        # The engine asks whether the passphrase fits only where it finds a salt.
-        if self.own_backend and not any(line.startswith("encryptionsalt:") for line in text.splitlines()):
-            text += "".join(f"\nencryptionsalt: {salt}\n" for salt in self.backend.salts())
+        lines = text.splitlines(keepends=True)
+        bare = "".join(line for line in lines if not line.startswith("encryptionsalt:"))
+        # The engine asks whether the passphrase fits only where it finds a salt. The file's counts where it has sealed
+        # something; else it may be of another clone, whose passphrase isn't here.
+        if self.own_backend and (bare == text or not _SEALED.search(text)):
+            text = bare + "".join(f"\nencryptionsalt: {salt}\n" for salt in self.backend.salts())
         self.state.mkdir(parents=True, exist_ok=True)
         copy = self.state / configuration.name
         copy.write_text(text)

@@ -160,6 +160,27 @@ def test_a_stack_that_cannot_be_previewed_is_named_and_the_others_still_are(repo
     assert "no preview of broken: no posture 'layred-allow'" in answer.stderr
 
 
+def test_a_salt_that_another_clone_has_committed_is_in_nobodys_way(
+    repository: Project, pulumi: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: consul-posture\nruntime: python\n")
+    theirs = {"PULUMI_BACKEND_URL": tmp_path.as_uri(), "PULUMI_CONFIG_PASSPHRASE": "theirs"}
+    repository.run(
+        *(str(pulumi), "stack", "init", "salted", "--cwd", str(tmp_path), "--non-interactive"), variables=theirs
+    )
+    salt = (tmp_path / "Pulumi.salted.yaml").read_text()
+    assert salt.startswith("encryptionsalt: ")
+    repository.add_stack("salted", "127.38", 9438)
+    file = repository.folder / "Pulumi.salted.yaml"
+    file.write_text(salt + file.read_text())
+    try:
+        repository.posture("preview", "-s", "salted", "--base", "base")
+        assert file.read_text().startswith(salt)
+    finally:
+        file.unlink()
+        shutil.rmtree(repository.folder / ".posture" / "salted", ignore_errors=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from posture.program.engine import Engine, EngineError
 
@@ -55,19 +56,45 @@ def test_a_state_is_written_once_where_it_can_be_made_anew(
 )
 def test_the_copy_of_a_configuration_has_one_salt(tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str) -> None:
     """Plain `pulumi stack init` writes it as the first line; of two, the engine says "yaml: unmarshal errors"."""
-    made = engine(tmp_path, 'while [ $# -gt 0 ]; do [ "$1" = --config-file ] && cat "$2"; shift; done; exit 0')
-    (tmp_path / "Pulumi.dev.yaml").write_text(text)
-    checkpoint = tmp_path / ".pulumi" / "stacks" / "consul-posture" / "dev.json"
+    salted(tmp_path, text).up()
+    assert capfd.readouterr().out.count("encryptionsalt: mine") == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "salt"),
+    [
+        ("config: {p:posture: secure-by-default}", "mine"),
+        ("config: {p:gatewayKey: {secure: v1:x}}", "another"),
+        ('config:\n  p:values:\n  - "secure": v1:x', "another"),
+    ],
+    ids=["no secret", "a secret", "a secret within"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_salt_of_another_clone_counts_where_it_has_sealed_a_secret_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], config: str, salt: str, *, first: bool
+) -> None:
+    text = f"encryptionsalt: another\n{config}" if first else f"{config}\nencryptionsalt: another"
+    salted(tmp_path, text).up()
+    assert yaml.safe_load(capfd.readouterr().out) == {**yaml.safe_load(config), "encryptionsalt": salt}
+    assert (tmp_path / "Pulumi.dev.yaml").read_text() == text
+
+
+def salted(folder: Path, text: str) -> Engine:
+    """An engine that shows the configuration it is given; the state has the salt `mine`, the stack's file this text."""
+    made = engine(folder, 'while [ $# -gt 0 ]; do [ "$1" = --config-file ] && cat "$2"; shift; done; exit 0')
+    (folder / "Pulumi.dev.yaml").write_text(text)
+    state = folder / "state"
+    checkpoint = state / ".pulumi" / "stacks" / "consul-posture" / "dev.json"
     checkpoint.parent.mkdir(parents=True)
     provider = {"type": "passphrase", "state": {"salt": "mine"}}
     checkpoint.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"secrets_providers": provider}}}))
-    replace(made, own_backend=True).up()
-    assert capfd.readouterr().out.count("encryptionsalt: mine") == 1
+    return replace(made, state=state, own_backend=True)
 
 
 @pytest.mark.engine
 def test_a_stack_that_a_chosen_backend_does_not_know_has_no_outputs(pulumi: Path, tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: consul-posture\nruntime: python\n")
     (tmp_path / "shared").mkdir()
-    environment = {**PATH, "HOME": str(tmp_path), "PULUMI_BACKEND_URL": (tmp_path / "shared").as_uri()}
+    variables = {"PULUMI_BACKEND_URL": (tmp_path / "shared").as_uri(), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    environment = {**PATH, "HOME": str(tmp_path), **variables}
     assert Engine(pulumi, tmp_path, "kind", tmp_path / "own", environment, own_backend=False).outputs() == {}
