@@ -112,8 +112,8 @@ def _of_base(base: Base, name: str) -> tuple[str, tuple[Entry, ...]]:
     if not (base.project / f"Pulumi.{name}.yaml").exists():
         return "nothing", ()
     settings = read_settings(base.project, name)
-    # Not as a cluster's: what its settings name, such as a chart, isn't checked out, and has no say in entries.
-    application, posture = settings.model_copy(update={"target": "local"}).load(base.project)
+    # What its settings name, such as a chart, isn't checked out, and has no say in entries.
+    application, posture = settings.load(base.project, anywhere=True)
     entries = compile_entries(application, posture, settings.proxies)
     if settings.target == "kubernetes":
         entries = as_applied(entries, settings.certificate(application).name)

@@ -144,7 +144,7 @@ def _posture(document: Document, application: str | None, pack: Pack) -> Judged:
         raise InputError("a posture is judged in the folder stacks/ of its project", file=document.file)
     application = application or project_settings(project).application
     settings = settings_from("dev", {"posture": name, "application": application})
-    loaded, posture = settings.load(project)
+    loaded, posture = settings.load(project, anywhere=True)
     judged = stack_resources(settings, loaded, posture, name)
     resources = tuple(each for each in judged if file_of(each.view) is None)
     places = origins(project, loaded, name)
@@ -161,7 +161,7 @@ def _application(name: str | None) -> Application | None:
     known = sorted(file.stem for file in (project / "apps").glob("*.yaml"))
     if name not in known:
         raise InputError(f"no application '{name}'; {nearest(name, known)}")
-    return settings_from("dev", {"application": name}).load(project)[0]
+    return settings_from("dev", {"application": name}).load(project, anywhere=True)[0]
 
 
 def _place(finding: Finding, places: Mapping[str, Origin], otherwise: str) -> Placed:

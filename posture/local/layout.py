@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posture.errors import InputError
+from posture.model.application import CERTIFICATE, PRIVATE_KEY
 from posture.model.names import check_name
 from posture.model.settings import consul_host, consul_url, state_folder
 
@@ -96,12 +97,12 @@ class Layout:
     @property
     def certificate(self) -> Path:
         """The gateway's certificate; who trusts it trusts this gateway and nobody else."""
-        return self.state / "gateway" / "certificate.pem"
+        return self.state / CERTIFICATE
 
     @property
     def private_key(self) -> Path:
         """The certificate's key (0600)."""
-        return self.state / "gateway" / "key.pem"
+        return self.state / PRIVATE_KEY
 
     @property
     def consul_host(self) -> str:

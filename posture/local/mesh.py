@@ -129,8 +129,7 @@ class Mesh:
         check_ports(self._layout, self._instances, {process.pid for process in self._supervisor.processes()})
         secrets = keep_secrets(self._layout.secrets, {*self._application.sources, UNKNOWN})
         gateway = self._application.gateway
-        state = self._layout.state
-        ensure_certificate(state / gateway.certificate, state / gateway.private_key, gateway.hostname, gateway.host)
+        ensure_certificate(self._layout.certificate, self._layout.private_key, gateway.hostname, gateway.host)
         self._write_consul_config(consul_config(self._layout, secrets))
         running = self._running()
         try:

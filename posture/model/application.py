@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "CERTIFICATE",
     "HOSTNAME",
     "NAME",
+    "PRIVATE_KEY",
     "Application",
     "Call",
     "Client",
@@ -44,6 +46,9 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OP
 """The methods that Consul accepts in a permission (its `isValidHTTPMethod`)."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+CERTIFICATE, PRIVATE_KEY = "gateway/certificate.pem", "gateway/key.pem"
+"""Where the local target makes them, below the working directory of the gateway's Envoy."""
 
 
 class Call(Shape):
@@ -93,14 +98,14 @@ class Route(Shape):
 
 
 class Gateway(Shape):
-    """The HTTPS entrance. The certificate's paths are relative to the working directory of the gateway's Envoy."""
+    """The HTTPS entrance. The local target makes the certificate, at these paths alone; a cluster's is in a Secret."""
 
     name: Name = "gateway"
     hostname: Hostname = "localhost"
     port: SkipJsonSchema[Port] = 8443
     """The stack's; a file may not say it."""
-    certificate: str = "gateway/certificate.pem"
-    private_key: str = "gateway/key.pem"
+    certificate: str = CERTIFICATE
+    private_key: str = PRIVATE_KEY
     routes: Annotated[tuple[Route, ...], Field(min_length=1)]
 
     @property

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from posture.errors import InputError
-from posture.model.application import Application, Port, load_application
+from posture.model.application import CERTIFICATE, PRIVATE_KEY, Application, Port, load_application
 from posture.model.cluster import ClusterSettings
 from posture.model.document import Document, nearest, read_document
 from posture.model.limit_fields import Edition, Proxies
@@ -88,18 +88,22 @@ class Settings(ClusterSettings):
         """The same with another posture in full; as they are where none is named."""
         return self if posture is None else self.model_copy(update={"posture": posture, "through": ""})
 
-    def load(self, project: Path) -> tuple[Application, Posture]:
+    def load(self, project: Path, *, anywhere: bool = False) -> tuple[Application, Posture]:
         """Read the application and the posture that these settings name from the project's folder.
+
+        Args:
+            project: The folder.
+            anywhere: Whether they are read for what they say alone, whatever the target needs of them to run.
 
         Raises:
             InputError: What is wrong in the files or the names.
         """
-        application = self.load_application(project)
+        application = self.load_application(project, anywhere=anywhere)
         posture = load_posture(project / "stacks", self.posture, application)
         return application, posture.through(self.through) if self.through else posture
 
-    def load_application(self, project: Path) -> Application:
-        """Read the application alone.
+    def load_application(self, project: Path, *, anywhere: bool = False) -> Application:
+        """Read the application alone; arguments as of `load`.
 
         Raises:
             InputError: What is wrong in its file or name.
@@ -108,13 +112,30 @@ class Settings(ClusterSettings):
         if self.application not in known:
             raise InputError(f"no application '{self.application}'; {nearest(self.application, known)}")
         check_name("an application", self.application)
-        application = load_application(project / "apps" / f"{self.application}.yaml")
+        file = project / "apps" / f"{self.application}.yaml"
+        application = load_application(file)
         changes = {"port": self.gateway_port, "hostname": self.gateway_hostname or application.gateway.hostname}
         gateway = application.gateway.model_copy(update=changes)
         application = application.model_copy(update={"gateway": gateway})
+        if anywhere:
+            return application
         if self.target == "kubernetes":
             self.check_cluster(project, application)
+        else:
+            _check_local(file, application)
         return application
+
+
+def _check_local(file: Path, application: Application) -> None:
+    """Refuse a certificate of the user's own, which the local target would write over with one that it makes."""
+    gateway = application.gateway
+    for key, named, made in (
+        ("certificate", gateway.certificate, CERTIFICATE),
+        ("privateKey", gateway.private_key, PRIVATE_KEY),
+    ):
+        if named != made:
+            message = f"'{key}' is '{named}', but the local target makes its own, '{made}'; remove the key"
+            read_document(file).fail(message, "gateway", key)
 
 
 def settings_from(stack: str, values: Mapping[str, Any]) -> Settings:
