@@ -144,7 +144,7 @@ class LocalTarget:
             MeshError: Fortio's own words.
         """
         if source is None:
-            url = f"https://localhost:{endpoint.port}{pace.path}"
+            url = f"https://{self._mesh.gateway.host}:{endpoint.port}{pace.path}"
             trust = ("-cacert", str(self._layout.certificate), "-resolve", endpoint.host)
             return offer(self._fortio, pace, self._layout.state, *trust, url)
         url = f"https://{endpoint.host}:{endpoint.port}{pace.path}"
