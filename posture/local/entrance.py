@@ -42,7 +42,7 @@ def wait_for_page(gateway: Gateway, layout: Layout, timeout: float = 30) -> None
     """
     said, page = "nothing", gateway.page
     here = httpx.URL(page).copy_with(host="127.0.0.1")
-    headers, names = {"Host": f"{gateway.host}:{gateway.port}"}, {"sni_hostname": gateway.host}
+    headers, names = {"Host": gateway.authority}, {"sni_hostname": gateway.host}
     context = ssl.create_default_context(cafile=str(layout.certificate))
     try:
         with httpx.Client(verify=context, timeout=10, trust_env=False) as client:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "LocalTarget"]
 
-_HTTPS = 443
-
 
 class LocalTarget:
     """A local mesh as `posture.verify` asks it: requests under real identities, each on a connection of its own.
@@ -88,9 +86,9 @@ class LocalTarget:
     def enter(self, arrival: Arrival) -> Answer:
         """Send a request to the gateway, as a visitor who trusts its certificate."""
         _, address, port = self.entrance()
-        host = arrival.host or self._mesh.gateway.host
-        headers = {"Host": host if port == _HTTPS else f"{host}:{port}", **arrival.headers}
-        return _send(self.entrance_context(), arrival.method, f"https://{address}:{port}{arrival.path}", headers, host)
+        host = arrival.host or self._mesh.gateway.authority
+        headers, name = {"Host": host, **arrival.headers}, host.partition(":")[0]
+        return _send(self.entrance_context(), arrival.method, f"https://{address}:{port}{arrival.path}", headers, name)
 
     def knock(self, service: str, path: str) -> list[tuple[str, Attempt]]:
         """GET a path of each of a service's sidecars without a certificate, in plain text and over TLS."""

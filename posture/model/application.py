@@ -39,6 +39,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!\"$->@-~]*$")]
 """What a request line can hold: printable ASCII (RFC 3986), up to where a query or a fragment would begin."""
 
+_HTTPS = 443
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 HOSTNAME = rf"^(\*|(\*\.)?{_LABEL}(\.{_LABEL})*)$"
 Hostname = Annotated[str, StringConstraints(pattern=HOSTNAME)]
@@ -114,9 +115,14 @@ class Gateway(Shape):
         return self.hostname.replace("*", "any")
 
     @property
+    def authority(self) -> str:
+        """What clients send as `Host` then: with the port, unless it is that of HTTPS."""
+        return self.host if self.port == _HTTPS else f"{self.host}:{self.port}"
+
+    @property
     def page(self) -> str:
         """The URL of the first page behind it."""
-        return f"https://{self.host}:{self.port}{self.routes[0].path}"
+        return f"https://{self.authority}{self.routes[0].path}"
 
 
 class Application(NamedShape):

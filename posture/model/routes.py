@@ -112,7 +112,7 @@ class Routes:
         if isinstance(target, Refusal):
             return target
         host = arrival.host or _said_by_clients(listener)
-        headers = {"host": host.lower(), **{name.lower(): value for name, value in arrival.headers.items()}}
+        headers = {"host": host, **{name.lower(): value for name, value in arrival.headers.items()}}
         headers.pop(CLIENT_CERTIFICATE, None)  # a gateway's Envoy drops it whatever the mesh entry says
         return Facts(arrival.method, target.partition("?")[0], target, headers)
 
@@ -163,8 +163,8 @@ def _said_by_clients(listener: Mapping[str, Any]) -> str:
 
 
 def _bare(facts: Facts, listener: Mapping[str, Any]) -> str:
-    """The host without the listener's port: Consul has Envoy take it with and without."""
-    return facts.headers["host"].removesuffix(f":{listener.get('Port')}")
+    """The host in lower case and without the listener's port: Envoy takes it in any case, with and without."""
+    return facts.headers["host"].lower().removesuffix(f":{listener.get('Port')}")
 
 
 def _served_by(table: Mapping[str, object], host: str) -> str:

@@ -112,7 +112,7 @@ def _entrance(target: NearTarget, application: Application, access: Access, grou
         return None if None in counts else sum(each or 0 for each in counts)
 
     context, endpoint = target.entrance_context(), target.entrance()
-    return Door(ground, endpoint, context, gateway.host, decide, hostname=gateway.host, witness=witness)
+    return Door(ground, endpoint, context, gateway.authority, decide, hostname=gateway.host, witness=witness)
 
 
 def _findings(results: Iterable[tuple[str, Tried]]) -> Iterator[Finding]:

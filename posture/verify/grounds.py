@@ -26,6 +26,9 @@ _NOWHERE = "/outside"
 """A path that no rule speaks of."""
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
+_HOST = frozenset({"host", ":authority"})
+"""Every request says that already: the destination's name, or the gateway's."""
+
 _AROUND = {"Exact": ("", ""), "Prefix": ("", "1"), "Suffix": ("1", ""), "Contains": ("1", "1")}
 """What is written before and after a condition's text; without it, a proxy would trim blanks at the text's ends."""
 
@@ -93,7 +96,7 @@ def entrance_grounds(access: Access, application: Application) -> Grounds:
     for service in dict.fromkeys(route.to for route in gateway.routes):
 
         def decide(plain: Plain, service: str = service) -> bool:
-            arrival = Arrival(gateway.name, plain.method, plain.path, dict(plain.headers), gateway.host)
+            arrival = Arrival(gateway.name, plain.method, plain.path, dict(plain.headers))
             return access.enter(arrival, service).allowed
 
         routes = [route for route in gateway.routes if route.to == service]
@@ -189,7 +192,8 @@ def _requests_of(permission: Mapping[str, Any], known: list[Plain]) -> Iterator[
         paths = [path for path in paths if path.startswith(prefix)] or [f"{prefix}0" if prefix[-1] == "/" else prefix]
     elif http.get("PathExact"):
         paths = [http["PathExact"]]
-    headers = tuple(_header(each) for each in http.get("Header") or () if not each.get("Invert"))
+    wanted = (each for each in http.get("Header") or () if not each.get("Invert") and each["Name"].lower() not in _HOST)
+    headers = tuple(map(_header, wanted))
     for path in dict.fromkeys(paths or ["/"]):
         for method in sorted(http.get("Methods") or ("GET",), key=lambda name: (name != "GET", name)):
             yield Plain(method, path, headers)

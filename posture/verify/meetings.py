@@ -79,7 +79,7 @@ def _arrivals(target: NearTarget, application: Application, access: Access) -> I
     workers = _workers(target, gateway.name)
     connections = _OF_SEVERAL_WORKERS if workers > 1 else _CONNECTIONS
     for route in gateway.routes:
-        arrival = Arrival(gateway.name, "GET", route.path, host=gateway.host)
+        arrival = Arrival(gateway.name, "GET", route.path)
         service = next((name for name in application.services if access.enter(arrival, name).allowed), None)
         if service:
             here = _rates(access.limits.get(gateway.name), "GET", route.path)

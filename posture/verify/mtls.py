@@ -124,7 +124,7 @@ def _of_service(target: NearTarget, application: Application, access: Access, se
 def _of_gateway(target: NearTarget, application: Application, access: Access) -> list[Finding]:
     gateway = application.gateway
     listener: dict[str, Any] = next(iter(_entry(access, Kind.API_GATEWAY).get("Listeners", ())), {})
-    request = get(gateway.routes[0].path, gateway.host)
+    request = get(gateway.routes[0].path, gateway.authority)
     return _try(
         _Door(target.entrance(), request, target.entrance_context(), gateway.host),
         "answers over TLS",

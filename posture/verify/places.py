@@ -80,4 +80,4 @@ def give_back(target: Target, application: Application, access: Access, service:
         if route is None or not count(target, gateway.name, stat):
             return
         name, _, value = _REFUSED_HEADER.partition(": ")
-        target.enter(Arrival(gateway.name, "GET", route.path, {name: value}, gateway.host))
+        target.enter(Arrival(gateway.name, "GET", route.path, {name: value}))

@@ -196,8 +196,9 @@ class Load:
 
     def _ask(self, meeting: Meeting) -> Sequence[Response]:
         visitor = meeting.identity is None
-        hostname = self.application.gateway.host if visitor else None
-        asked = request_bytes(meeting.method, meeting.path, [("Host", hostname or meeting.service)])
+        gateway = self.application.gateway
+        hostname, host = (gateway.host, gateway.authority) if visitor else (None, meeting.service)
+        asked = request_bytes(meeting.method, meeting.path, [("Host", host)])
         context = self.target.entrance_context() if visitor else self.target.context(meeting.identity)
         self._touch(meeting)
         return exchange(context, meeting.endpoint, asked, method=meeting.method, hostname=hostname).responses

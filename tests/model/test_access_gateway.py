@@ -249,6 +249,12 @@ def test_the_service_behind_sees_the_host_that_clients_send(port: int, tls: obje
     assert passage.headers["host"] == host
 
 
+def test_a_host_in_capitals_is_served_and_goes_on_as_it_is() -> None:
+    passage = access([(at("prefix", "/"), "d1")])._routes.pass_on(Arrival("gw", host="SHOP.test:8443"))
+    assert isinstance(passage, Passage)
+    assert passage.headers["host"] == "SHOP.test:8443"
+
+
 def test_what_visitors_say_of_certificates_goes_no_further() -> None:
     sent = Arrival("gw", headers={"X-Forwarded-Client-Cert": "By=me"})
     passage = access([(at("prefix", "/"), "d1")])._routes.pass_on(sent)

@@ -88,3 +88,9 @@ def test_a_posture_is_judged_by_itself_whatever_its_application_is_for(
     entry.write_text("Kind: service-intentions\nName: ratings\nSources: [{Name: reviews, Action: allow}]\n")
     files = [project / "stacks" / "layered-allow.yaml", entry]
     assert of_files(files, application, open_pack(None, None)).resources > 1
+
+
+@pytest.mark.parametrize(("port", "page"), [(443, "https://shop.test/productpage"), (8443, "https://shop.test:8443/")])
+def test_a_page_is_written_with_the_port_that_a_browser_needs(project: Path, port: int, page: str) -> None:
+    given = {"gatewayPort": str(port), "gatewayHostname": "shop.test"}
+    assert settings_from("dev", given).load_application(project).gateway.page.startswith(page)

@@ -109,6 +109,17 @@ def test_a_header_that_no_client_can_send_is_said_to_be_unmeasured(condition: di
     assert len(sidecar_grounds(access, APPLICATION).blind) == 1
 
 
+@pytest.mark.parametrize("name", ["Host", ":authority"])
+def test_a_host_is_said_once(name: str) -> None:
+    here, there = (
+        with_rule(allow(PathPrefix="/a/", Header=[{"Name": name, "Exact": host}])) for host in ("details", "x")
+    )
+    (ground,) = limited(here)
+    assert ground.permitted == Plain("GET", "/a/0")
+    assert limited(there) == []
+    assert sidecar_grounds(there, APPLICATION).blind
+
+
 def test_a_rule_for_everybody_is_tried_by_somebody_unknown() -> None:
     (ground,) = limited(with_rule(allow(PathPrefix="/a/"), source="*"))
     assert ground.caller == "unknown"
