@@ -13,7 +13,7 @@ from posture.cluster.connection import ApiResource
 from posture.cluster.owners import owner_of
 from posture.errors import InputError
 from posture.model.manifests.custom_resources import API_VERSION, KINDS
-from posture.model.manifests.gateway_api import GATEWAY_CLASS
+from posture.model.manifests.gateway_api import CONTROLLER, GATEWAY_CLASS
 from posture.model.manifests.gateway_api import KINDS as ENTRANCE
 from posture.model.manifests.placement import MANAGED_BY
 
@@ -31,7 +31,7 @@ __all__ = ["Plan", "check_cluster"]
 _OLDEST = (1, 25)
 """Pod security levels are enforced from then on."""
 
-_GATEWAY = "Gateway"
+_GATEWAY, _ROUTE = "Gateway", "HTTPRoute"
 _VERBS = ("get", "create", "patch", "delete")
 _TO_ASK = (
     *(("get", "pods"), ("create", "pods"), ("delete", "pods"), ("patch", "pods/ephemeralcontainers")),
@@ -201,7 +201,7 @@ def _check_owners(
 
 def _objects(connection: Connection, inventory: Inventory, resource: ApiResource) -> list[dict[str, Any]]:
     """The objects of a kind wherever one could be in the way of ours."""
-    everywhere = resource.api_version == API_VERSION or resource.kind == _GATEWAY or not resource.namespaced
+    everywhere = resource.api_version == API_VERSION or resource.kind in ENTRANCE or not resource.namespaced
     ours = _of_kind(inventory, resource)
     namespaces = [""] if everywhere else sorted({each["metadata"]["namespace"] for each in ours})
     lists = [connection.get(resource.path(namespace)) or {} for namespace in namespaces]
@@ -213,17 +213,22 @@ def _of_kind(inventory: Inventory, resource: ApiResource) -> list[Manifest]:
 
 
 def _same_in_consul(found: Manifest, resource: ApiResource, ours: Iterable[Manifest]) -> bool:
-    """Whether Consul would take two objects for one entry: names count across namespaces, and intentions' by theirs.
-
-    Of gateways those of its own class.
-    """
-    if resource.kind == _GATEWAY and found["spec"].get("gatewayClassName") == GATEWAY_CLASS:
-        return any(found["metadata"]["name"] == each["metadata"]["name"] for each in ours)
-    if resource.api_version != API_VERSION or resource.kind not in KINDS.values():
+    """Whether Consul would take two objects for one entry: names count across namespaces, and intentions' by theirs."""
+    if not _is_in_consul(found, resource):
         return False
     if resource.kind == KINDS["service-intentions"]:  # type: ignore[index]  # a StrEnum's value
         return any(_destination(found) == _destination(each) for each in ours)
     return any(found["metadata"]["name"] == each["metadata"]["name"] for each in ours)
+
+
+def _is_in_consul(found: Manifest, resource: ApiResource) -> bool:
+    """Whether an object becomes an entry: a gateway of Consul's class, a route that its controller has taken up."""
+    if resource.kind == _GATEWAY:
+        return bool(found["spec"].get("gatewayClassName") == GATEWAY_CLASS)
+    if resource.kind == _ROUTE:
+        parents = (found.get("status") or {}).get("parents") or ()
+        return any(each.get("controllerName") == CONTROLLER for each in parents)
+    return resource.api_version == API_VERSION and resource.kind in KINDS.values()
 
 
 def _destination(intentions: Manifest) -> tuple[str, str]:

@@ -30,6 +30,12 @@ kind: Gateway
 metadata: {name: gateway, namespace: default}
 spec: {gatewayClassName: consul, listeners: [{name: theirs, port: 80, protocol: HTTP}]}
 """
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: bookinfo, namespace: default}
+spec: {parentRefs: [{name: theirs}]}
+"""
 MOVED = """
 apiVersion: consul.hashicorp.com/v1alpha1
 kind: ServiceDefaults
@@ -92,6 +98,16 @@ def test_a_gateway_of_somebody_elses_namespace_is_the_same_to_consul(cluster_sta
     said = refused(cluster_stack)
     cluster_stack.control_plane.kubectl("delete", "--filename=-", given=GATEWAY)
     assert "gateways/gateway -n default is not this stack's" in said
+
+
+def test_a_route_of_somebody_elses_namespace_is_the_same_to_consul(cluster_stack: ClusterStack) -> None:
+    kubectl = cluster_stack.control_plane.kubectl
+    kubectl("apply", "--filename=-", given=ROUTE)
+    taken_up = "jsonpath={.status.parents[0].controllerName}=consul.hashicorp.com/gateway-controller"
+    kubectl("wait", "httproute/bookinfo", "--namespace=default", f"--for={taken_up}", "--timeout=30s")
+    said = refused(cluster_stack)
+    kubectl("delete", "--filename=-", given=ROUTE)
+    assert "httproutes/bookinfo -n default is not this stack's" in said
 
 
 def test_an_application_that_is_in_another_namespace_is_ended_there_first(cluster_stack: ClusterStack) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_HOST",
+    "CONTROLLER",
     "GATEWAY_CLASS",
     "GROUP",
     "KINDS",
@@ -30,6 +31,9 @@ __all__ = [
 GROUP = "gateway.networking.k8s.io"
 GATEWAY_CLASS = "consul"
 """The class that the chart makes."""
+
+CONTROLLER = "consul.hashicorp.com/gateway-controller"
+"""What consul-k8s signs with in the status of routes that it has taken up."""
 
 ANY_HOST = "*"
 """A listener's hostname in Consul that the Gateway API has no word for: one without a hostname takes them all."""
