@@ -163,6 +163,12 @@ def _check_namespaces(connection: Connection, plan: Plan) -> None:
             )
         if found is None and name == placement.consul_namespace and not plan.consul_is_ours:
             raise InputError(f"there is no namespace {name}; set 'consulNamespace' to the one where Consul is")
+        if found and name != placement.namespace and not plan.consul_is_ours and not owner_of(found, placement.stack):
+            raise InputError(
+                f"Consul and its namespace {name} are this stack's own, and an up with consulChart 'existing' would "
+                "remove both from under the mesh; set consulChart back to what it was, and to use another Consul, end "
+                "the stack so first: posture down"
+            )
     if not plan.consul_is_ours:
         classes = f"/apis/gateway.networking.k8s.io/{placement.gateway_api}/gatewayclasses/{GATEWAY_CLASS}"
         if connection.get(classes) is None:

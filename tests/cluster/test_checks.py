@@ -88,3 +88,15 @@ def test_a_route_of_another_controller_or_name_is_in_nobodys_way(
     secret: dict[str, Any], theirs: dict[str, dict[str, Any]]
 ) -> None:
     check(secret, theirs)
+
+
+def test_a_consul_that_the_stack_has_brought_is_not_removed_from_under_the_mesh(secret: dict[str, Any]) -> None:
+    own = {"/api/v1/namespaces/consul": namespace("consul", "prod")}
+    with pytest.raises(InputError, match=r"Consul and its namespace consul .* remove both .*; set consulChart back"):
+        check(secret, own)
+    check(secret, own, consulChart="official")
+
+
+def test_a_namespace_that_consul_shares_with_the_application_or_that_is_anothers_stays(secret: dict[str, Any]) -> None:
+    check(secret, {"/api/v1/namespaces/consul": namespace("consul", "prod")}, namespace="consul")
+    check(secret, {"/api/v1/namespaces/consul": namespace("consul", "staging")})

@@ -116,6 +116,18 @@ def test_a_changed_value_upgrades_in_place_and_a_switch_leaves_the_release_alone
     assert revisions(stack) == upgraded
 
 
+def test_a_consul_that_the_stack_has_brought_is_not_removed_from_under_the_mesh(stack: ClusterStack) -> None:
+    file = stack.project.folder / f"Pulumi.{stack.name}.yaml"
+    before, since = file.read_text(), stack.audited()
+    stack.pulumi("config", "set", "consul-posture:consulChart", "existing")
+    done = stack.posture("up", check=2)
+    said = stack.pulumi("preview", check=None)
+    file.write_text(before)
+    assert "error: Consul and its namespace consul are this stack's own" in done.stderr
+    assert "Consul and its namespace consul are this stack's own" in said
+    assert list(stack.writes(since)) == []
+
+
 @pytest.mark.usefixtures("foreign")
 def test_down_stops_before_somebody_elses_custom_resource_and_names_it(stack: ClusterStack) -> None:
     since = stack.audited()
