@@ -40,6 +40,8 @@ class Cluster(pulumi.ComponentResource):
             "kubernetes",
             context=args.context,
             kubeconfig=args.kubeconfig or None,
+            # Else a renewed certificate's Secret is deleted before it is made anew, and a gateway has none meanwhile.
+            enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
         own = pulumi.ResourceOptions(parent=self, provider=self.provider)

@@ -151,6 +151,20 @@ def test_what_can_not_change_in_place_is_deleted_and_made_anew(
     assert live(control_plane, namespace, "configmap", "settings")["data"] == {"color": "blue"}
 
 
+def test_a_secret_changes_in_place_once_the_provider_is_told_so(
+    stack: Stack, control_plane: ControlPlane, namespace: str
+) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}}
+    stack.declare({**secret, "stringData": {"token": SECRET}})
+    stack.up()
+    before = live(control_plane, namespace, "secret", "token")["metadata"]["uid"]
+    told = {**stack.provider, "enable_secret_mutable": True}
+    stack.declare({**secret, "stringData": {"token": "other"}}, provider=told)
+    assert resources(stack.up()) == {"updated": 2, "unchanged": 1}, "the provider and the Secret"
+    found = live(control_plane, namespace, "secret", "token")
+    assert (found["metadata"]["uid"], base64.b64decode(found["data"]["token"])) == (before, b"other")
+
+
 def test_another_name_is_made_before_the_old_one_goes(
     stack: Stack, control_plane: ControlPlane, namespace: str
 ) -> None:

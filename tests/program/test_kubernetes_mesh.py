@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pytest
 from google.protobuf import json_format  # type: ignore[import-untyped]  # it ships no types
+from pulumi.provider.experimental import provider as api
 from pulumi.runtime.mocks import MockMonitor
 
 from posture.errors import InputError
+from posture.local.plugins.kubernetes_object import Checkpoint, checkpoint, normal
+from posture.local.plugins.kubernetes_provider import KubernetesProvider
+from posture.local.plugins.property_values import properties
 from posture.program.configuration import read_configuration
 from posture.program.targets import deploy
 
@@ -102,11 +106,11 @@ def declare(folder: Path, **config: str) -> Declared:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def event_loop() -> Iterator[None]:
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
     """Pulumi's mocks need one that is there, and `asyncio.run`, anywhere before, leaves none."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    yield
+    yield loop
     asyncio.set_event_loop(None)
     loop.close()
 
@@ -166,6 +170,38 @@ def test_custom_resources_are_awaited_and_services_are_not(declared: Declared) -
 
 def test_the_gateways_key_is_a_secret(declared: Declared) -> None:
     assert sealed(declared.inputs("Secret/gateway-certificate")["stringData"])["tls.key"] == "the key"
+
+
+def test_a_renewed_certificate_is_an_update_of_its_secret_and_no_new_one(
+    declared: Declared, event_loop: asyncio.AbstractEventLoop
+) -> None:
+    options, secret = declared.inputs("kubernetes"), declared.inputs("Secret/gateway-certificate")
+    old = normal({**secret, "stringData": sealed(secret["stringData"])})
+    new = {**secret, "stringData": {"tls.crt": "renewed", "tls.key": "renewed"}}
+    urn = "urn:pulumi:prod::p::kubernetes:core/v1:Secret::Secret/gateway-certificate"
+
+    async def differ() -> api.DiffResponse:
+        provider = KubernetesProvider({})
+        await provider.configure(api.ConfigureRequest({}, properties(options), True, True))  # noqa: FBT003
+        state = checkpoint(Checkpoint(old, old, "pulumi"), {})
+        return await provider.diff(api.DiffRequest(urn, "n/s", state, properties(new), []))
+
+    found = event_loop.run_until_complete(differ())
+    assert found.detailed_diff
+    assert found.detailed_diff.keys() == {'data["tls.crt"]', 'data["tls.key"]'}
+    assert (found.replaces, found.delete_before_replace) == ([], False)
+
+
+def test_a_stack_from_before_secrets_changed_in_place_keeps_its_provider(
+    declared: Declared, event_loop: asyncio.AbstractEventLoop
+) -> None:
+    new = declared.inputs("kubernetes")
+    old = {key: value for key, value in new.items() if key != "enableSecretMutable"}
+    request = api.DiffRequest(
+        "urn:pulumi:prod::p::pulumi:providers:kubernetes::kubernetes", "id", properties(old), properties(new), []
+    )
+    found = event_loop.run_until_complete(KubernetesProvider({}).diff_config(request))
+    assert (found.diffs, found.replaces) == (["enableSecretMutable"], [])
 
 
 def test_a_key_in_plain_text_is_refused() -> None:
