@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import eventually
 from tests.kubernetes.pulumi_stack import Stack, make_stack, resources
 
 if TYPE_CHECKING:
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.engine, pytest.mark.kubernetes]
 
+NO_RED = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-red}
+spec:
+  matchConstraints:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
+  validations: [{expression: "object.metadata.?labels.?color.orValue('') != 'red'", message: no red, reason: Forbidden}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-red}
+spec: {policyName: no-red, validationActions: [Deny]}
+"""
 MISSING = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "thing"}, "spec": {}}
 
 
@@ -139,6 +155,30 @@ def test_what_a_user_may_not_do_is_said_by_verb_and_resource(
     output = stack.up(1)
     assert 'cannot create resource "configmaps" in API group "" in the namespace' in output
     assert "(HTTP 403)" in output
+
+
+@pytest.fixture
+def no_red(control_plane: ControlPlane, namespace: str) -> Iterator[None]:
+    """A policy of the cluster refuses red, by 403."""
+    given = NO_RED.replace("NAMESPACE", namespace)
+    control_plane.kubectl("apply", "--filename=-", given=given)
+    try_it = ("label", "configmap", "kube-root-ca.crt", "-n", namespace, "color=red", "--dry-run=server")
+    eventually(lambda: "denied request" in control_plane.kubectl(*try_it, check=False))
+    yield
+    control_plane.kubectl("delete", "--filename=-", given=given)
+
+
+@pytest.mark.usefixtures("no_red")
+def test_what_a_policy_refuses_by_403_stops_a_preview(stack: Stack) -> None:
+    def labelled(color: str) -> dict[str, Any]:
+        return {**config_map(), "metadata": {"name": "settings", "labels": {"color": color}}}
+
+    stack.declare(labelled("red"))
+    assert "denied request: no red (HTTP 403)" in stack.run("preview", check=1)
+    stack.declare(labelled("blue"))
+    stack.up()
+    stack.declare(labelled("red"))
+    assert "denied request: no red (HTTP 403)" in stack.run("preview", check=1)
 
 
 def test_a_cluster_that_does_not_answer_stops_no_preview_but_an_up(

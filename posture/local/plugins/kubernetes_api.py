@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -29,6 +30,9 @@ NO_KIND = "the cluster has no such kind of object"
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)  # seconds; an admission webhook may take 30
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _OK = range(200, 300)
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_MAY_NOT = re.compile(rf'\S+( {_QUOTED})? is forbidden: User {_QUOTED} cannot \w+ resource "')
+"""How a refusal for want of permission begins (k8s.io/apiserver, `responsewriters.ForbiddenStatusError`)."""
 
 
 class Kind(NamedTuple):
@@ -61,6 +65,10 @@ class Refusal(Failure):
         what: What we asked for, such as `can't create Service a/b`.
         code: The HTTP status.
         status: The server's `Status` object.
+
+    Attributes:
+        lacks_permission: Whether it is for who asks, by RBAC or another authorizer. What quotas, webhooks and policies
+            refuse is a 403 as well, in other words.
     """
 
     def __init__(self, what: str, code: int, status: Mapping[str, Any]) -> None:
@@ -68,6 +76,7 @@ class Refusal(Failure):
         super().__init__(f"{what}: {words} (HTTP {code})")
         self.code = code
         self.reason = str(status.get("reason", ""))
+        self.lacks_permission = code == HTTPStatus.FORBIDDEN and bool(_MAY_NOT.match(str(status.get("message"))))
         self.details: Mapping[str, Any] = status.get("details") or {}
 
 

@@ -1,8 +1,9 @@
 """The provider plugin `kubernetes`, for the objects of a cluster, where the official one is absent.
 
 It has the official plugin's inputs, outputs, ids, differences and waits (as read after pulumi-kubernetes 4.32.0), and
-is stricter in one place: a field that an object's schema doesn't know is refused, where the official plugin has the
-API server drop it. Kinds that the official plugin has rules for which aren't written here are refused as well.
+is stricter in two places: a field that an object's schema doesn't know is refused, where the official plugin has the
+API server drop it; and what quotas, webhooks and policies refuse stops a preview, where the official plugin takes each
+403 of a dry run for want of permission. Kinds that it has rules for which aren't written here are refused as well.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class KubernetesProvider(api.Provider):
         try:
             answer = await self._apply(inputs, live, manager, dry=request.preview)
         except Refusal as refusal:
-            if request.preview and refusal.code == HTTPStatus.FORBIDDEN:
+            if request.preview and refusal.lacks_permission:
                 return api.UpdateResponse(request.news)
             conflict = refusal.code == HTTPStatus.CONFLICT
             hint = "; to take the field over, annotate the object pulumi.com/patchForce: 'true'" if conflict else ""
@@ -277,9 +278,12 @@ class KubernetesProvider(api.Provider):
 
 
 def _says_nothing(refusal: Refusal) -> bool:
-    """Tell whether a refused dry run is no sign that the real request will be: what is missing or there may change."""
+    """Tell whether a refused dry run is no sign that the real request will be: what is missing or there may change.
+
+    Who previews need not be who may write.
+    """
     no_namespace = refusal.code == HTTPStatus.NOT_FOUND and refusal.details.get("kind") == "namespaces"
-    return refusal.code == HTTPStatus.FORBIDDEN or refusal.reason in {"AlreadyExists", NO_KIND} or no_namespace
+    return refusal.lacks_permission or refusal.reason in {"AlreadyExists", NO_KIND} or no_namespace
 
 
 def _id(live: Mapping[str, Any]) -> str:
