@@ -120,11 +120,11 @@ class ReleaseProvider(KubernetesProvider):
         try:
             await self._helm.install(release)
         except Failure as failure:
-            await self._give_up(release, request.properties, failure)
+            await self._give_up(release, request.properties, failure, since=0, kept=False)
         return api.CreateResponse(_id(release), await self._state(release, request.properties))
 
     async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
-        """Upgrade the release in place, one that has failed too; a preview does nothing."""
+        """Upgrade the release in place, one that has failed too, or install it anew; a preview does nothing."""
         if not _is_release(request.urn):
             return await super().update(request)
         refuse_ignored(request.ignore_changes)
@@ -133,9 +133,10 @@ class ReleaseProvider(KubernetesProvider):
             return api.UpdateResponse(_preview(request.news))
         before = await self._helm.find(release)
         try:
-            await self._helm.upgrade(release)
+            await (self._helm.upgrade(release) if before else self._helm.install(release))
         except Failure as failure:
-            await self._give_up(release, request.news, failure, since=before["revision"] if before else 0)
+            since = before["revision"] if before else 0
+            await self._give_up(release, request.news, failure, since=since, kept=True)
         return api.UpdateResponse(await self._state(release, request.news))
 
     async def read(self, request: api.ReadRequest) -> api.ReadResponse:
@@ -166,22 +167,32 @@ class ReleaseProvider(KubernetesProvider):
         try:
             found = await self._helm.find(release)
         except Failure as failure:
-            unseen = _checkpoint(release, {**_UNSEEN, "version": release["version"]}, source)
-            raise Unfinished(f"Helm release {_id(release)} is there, unseen: {failure}", _id(release), unseen) from None
+            raise _unseen(release, source, f"is there, unseen: {failure}") from None
         if found is None:
             raise Failure(f"Helm release {_id(release)} was made, but is gone; run pulumi refresh")
         return _checkpoint(release, found, source)
 
-    async def _give_up(self, release: Release, source: Properties, why: Failure, since: int = 0) -> None:
-        """Raise what went wrong; a release of which there is a revision after `since` is kept as unfinished."""
+    async def _give_up(self, release: Release, source: Properties, why: Failure, *, since: int, kept: bool) -> None:
+        """Raise what went wrong; a release of which there is a revision after `since` is kept as unfinished.
+
+        So is one of which nobody can say whether it is there, unless the engine has `kept` it already.
+        """
         words = str(why)
         for secret in sorted(secret_texts(source), key=len, reverse=True):
             words = words.replace(secret, "[secret]")
-        found = await self._helm.find(release)
+        try:
+            found = await self._helm.find(release)
+        except Failure:
+            raise (Failure(words) if kept else _unseen(release, source, f"may be there: {words}")) from None
         if found is None or found["revision"] <= since:
             raise Failure(words) from None
         state = _checkpoint(release, found, source)
         raise Unfinished(f"Helm release {_id(release)} is there, but {found['status']}: {words}", _id(release), state)
+
+
+def _unseen(release: Release, source: Properties, words: str) -> Unfinished:
+    state = _checkpoint(release, {**_UNSEEN, "version": release["version"]}, source)
+    return Unfinished(f"Helm release {_id(release)} {words}", _id(release), state)
 
 
 def _checkpoint(release: Release, found: dict[str, Any], source: Properties) -> Properties:
