@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
+import subprocess
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -202,6 +204,59 @@ def test_a_release_that_failed_is_kept_and_upgraded_in_place(
     assert (state["status"]["revision"], state["status"]["status"]) == (2, "deployed")
     found = control_plane.kubectl("get", "deployments", "-n", releases.inputs["namespace"], "-o", "name")
     assert found == "deployment.apps/consul-server\n"
+
+
+@pytest.mark.parametrize(("made", "revision"), [(True, 2), (False, 1)])
+def test_a_release_that_nobody_knows_the_end_of_is_kept_and_made_complete(
+    releases: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: int, *, made: bool
+) -> None:
+    inputs: dict[str, Any] = {"chart": chart(tmp_path / "chart"), "values": values(key=SECRET)}
+    install, find = Helm.install, Helm.find
+
+    async def lose(helm: Helm, release: Release) -> None:
+        if made:
+            await install(helm, release)
+        monkeypatch.setattr(Helm, "find", no_answer)
+        raise Failure("helm install: connection refused")
+
+    async def no_answer(*_: object) -> None:
+        raise Failure("helm get: connection refused")
+
+    monkeypatch.setattr(Helm, "install", lose)
+    with pytest.raises(Unfinished, match="may be there: helm install: connection refused") as raised:
+        releases.create(**inputs)
+    monkeypatch.setattr(Helm, "install", install)
+    monkeypatch.setattr(Helm, "find", find)
+    assert releases.update(raised.value.state, **inputs)["status"]["revision"] == revision
+
+
+def test_a_release_whose_helm_was_killed_is_ended_by_what_is_said_and_installed_anew(
+    releases: Releases, tmp_path: Path, control_plane: ControlPlane
+) -> None:
+    path, namespace = chart(tmp_path / "chart", server=NEVER_READY), releases.inputs["namespace"]
+
+    def kill() -> bool:
+        if "sh.helm.release" not in control_plane.kubectl("get", "secrets", "-n", namespace, "-o", "name"):
+            return False
+        for child in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                if "install" in child.cmdline():
+                    child.kill()
+                    return True
+        return False
+
+    killing = threading.Thread(target=eventually, args=(kill,))
+    killing.start()
+    with pytest.raises(Unfinished, match="is there, but pending-install: helm install: ") as raised:
+        releases.create(chart=path, values=values(replicas=1, key=SECRET), timeout=60)
+    killing.join()
+    state, inputs = raised.value.state, {"chart": path, "values": values(replicas=0, key=SECRET)}
+    with pytest.raises(Failure, match=r"another helm is at work on it, or one was cut off") as refused:
+        releases.update(state, **inputs)
+    command = str(refused.value).partition("began: ")[2].partition(",")[0]
+    environment = {**releases.environment, "KUBECONFIG": str(control_plane.kubeconfig)}
+    subprocess.run(shlex.split(command), env=environment, check=True, timeout=60)
+    assert releases.update(state, **inputs)["status"]["revision"] == 1
 
 
 def test_an_atomic_release_that_failed_is_gone(releases: Releases, tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ _REST: dict[str, object] = {
 _UNSEEN = {"manifest": "", "values": {}, "revision": 0, "status": "unknown"}
 """What is kept of a release of which nobody could say how it is; a refresh tells."""
 
+_WAYS_OUT = {"pending-install": "uninstall", "pending-upgrade": "rollback", "pending-rollback": "rollback"}
+"""The commands of Helm that end what it had begun when it was cut off; until then it refuses to upgrade."""
+
 
 class ReleaseProvider(KubernetesProvider):
     """Answers the engine's questions about releases by `helm`, and those about objects as its base does.
@@ -132,6 +135,8 @@ class ReleaseProvider(KubernetesProvider):
         if request.preview:
             return api.UpdateResponse(_preview(request.news))
         before = await self._helm.find(release)
+        if before and before["status"] in _WAYS_OUT:
+            raise self._cut_off(release, before["status"])
         try:
             await (self._helm.upgrade(release) if before else self._helm.install(release))
         except Failure as failure:
@@ -162,6 +167,13 @@ class ReleaseProvider(KubernetesProvider):
         """Wait for nothing any more."""
         await super().cancel()
         self._helm.stop()
+
+    def _cut_off(self, release: Release, status: str) -> Failure:
+        command = f"helm {_WAYS_OUT[status]} {release['name']} --namespace {release['namespace']}"
+        return Failure(
+            f"Helm release {_id(release)} is {status}: another helm is at work on it, or one was cut off; then end "
+            f"what it began: {command} --kube-context {self._options.get('context')}, and run this again"
+        )
 
     async def _state(self, release: Release, source: Properties) -> Properties:
         try:

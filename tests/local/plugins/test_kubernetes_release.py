@@ -99,3 +99,13 @@ def test_what_is_kept_and_is_not_there_is_installed(before: dict[str, Any] | Non
     helm = Scripted(before, revision(4, "deployed"))
     assert plain(update(helm).properties or {})["status"]["status"] == "deployed"
     assert helm.done == done
+
+
+@pytest.mark.parametrize(("status", "command"), [("pending-install", "uninstall"), ("pending-upgrade", "rollback")])
+def test_how_to_end_what_was_cut_off_is_said(status: str, command: str) -> None:
+    helm = Scripted(revision(1, status))
+    said = rf"is {status}: .*: helm {command} consul --namespace mesh --kube-context "
+    with pytest.raises(Failure, match=said) as raised:
+        update(helm)
+    assert not isinstance(raised.value, Unfinished)
+    assert helm.done == []
