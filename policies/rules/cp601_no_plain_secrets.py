@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
+from policies.inputs import plain_texts
 from policies.rule import Level, Options, Place, Problem, Rule
 from policies.view import Plain, Resource
+from posture.errors import InputError
+from posture.model.yaml_reader import read_yaml
 
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
 _NAMES = re.compile(
     r"(\A|[_-]|(?=[A-Z][a-z]))"
-    r"(?i:token|password|passphrase|secret_?id|client_?secret|(encryption|gossip|private|api|access)_?key|http_?auth)\Z"
+    r"(?i:token|password|passphrase|secret_?id|client_?secret|(encryption|gossip|private|api|access)_?key|http_?auth"
+    r"|client-key-data)\Z"
 )
 _NO_SECRET = re.compile(
     r"(?i)|true|false|\$\{.*\}|(\.{0,2}|~)/.*|[a-z+]+:.*/.*|.*/[^/]*\.\w+|[a-z0-9.-]*(secret|token)[a-z0-9.-]*"
@@ -41,9 +46,25 @@ def _what(resource: Resource, plain: Plain) -> str | None:
         return "a private key"
     if _JSON_WEB_TOKEN.search(text):
         return "a JSON web token"
-    if _NAMES.search(plain.key) and not _NO_SECRET.fullmatch(text):
+    if _is_named_so(plain.key, text):
         return f"a {plain.key}"
+    if plain.key == "kubeconfig" and ("\n" in text or text.lstrip().startswith("{")):  # else it is a path
+        return _what_of_a_kubeconfig(text)
     return f"the servers' {plain.key}" if text and _is_servers(plain.place) else None
+
+
+def _is_named_so(key: str, text: str) -> bool:
+    return bool(_NAMES.search(key)) and not _NO_SECRET.fullmatch(text)
+
+
+def _what_of_a_kubeconfig(text: str) -> str | None:
+    try:
+        (read,) = read_yaml(text, Path("kubeconfig"))  # JSON is YAML
+    except (InputError, ValueError):
+        return "an unreadable kubeconfig"
+    secret = (each.key for each in plain_texts(read.data if read else None) if _is_named_so(each.key, each.text or ""))
+    name = next(secret, None)
+    return name and f"a kubeconfig's {name}"
 
 
 def _is_servers(place: Place) -> bool:
@@ -68,6 +89,12 @@ resources:
   consul:
     type: pulumi:providers:consul
     properties: {address: "https://consul.example.com:8501"}
+  cluster:
+    type: pulumi:providers:kubernetes
+    properties:
+      kubeconfig: |
+        clusters: [{name: prod, cluster: {server: "https://10.0.0.1", certificate-authority-data: LS0tLS1CRUdJTiBD}}]
+        users: [{name: ci, user: {tokenFile: /run/secrets/token}}, {name: me, user: {exec: {command: get-token}}}]
 """
 
 REFUSED = """
@@ -75,4 +102,10 @@ resources:
   consul:
     type: pulumi:providers:consul
     properties: {address: "https://consul.example.com:8501", token: 0b1c6bd7-77f7-4b8a-a8f8-7f5a1a2a7f0e}
+  cluster:
+    type: pulumi:providers:kubernetes
+    properties:
+      kubeconfig: |
+        clusters: [{name: prod, cluster: {server: "https://10.0.0.1", certificate-authority-data: LS0tLS1CRUdJTiBD}}]
+        users: [{name: ci, user: {token: b3BlbiBzZXNhbWU}}]
 """
