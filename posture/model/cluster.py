@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
@@ -12,6 +13,7 @@ from posture.model.chart import chart_line
 from posture.model.container import Image
 from posture.model.document import nearest
 from posture.model.manifests.placement import Placement
+from posture.model.manifests.workloads import twin_of
 from posture.model.shape import Shape
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from posture.model.application import Application
 
 __all__ = ["ClusterSettings", "SecretName"]
+
+_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What every API server takes for the name of a Service (RFC 1035)."""
 
 
 class SecretName(NamedTuple):
@@ -76,6 +81,7 @@ class ClusterSettings(Shape):
         for name in self.images:
             if name not in names | members:
                 raise InputError(f"'images' names nobody called '{name}'; {nearest(name, names | members)}")
+        _check_names(application, names)
         containers = {name: each.container for name, each in application.services.items()}
         containers |= {name: each.container for name, each in application.clients.items()}
         for name, container in containers.items():
@@ -100,3 +106,20 @@ class ClusterSettings(Shape):
         namespace, _, name = self.gateway_secret.rpartition("/")
         own = self.namespace or application.name
         return SecretName(namespace or own, name or f"{application.gateway.name}-certificate")
+
+
+def _check_names(application: Application, instances: set[str]) -> None:
+    """Refuse names that an API server would, or that two objects of one kind would have."""
+    for name in sorted(application.sources):
+        if name == "default":
+            raise InputError(f"'{name}' is a service account that each namespace has already; rename it")
+        if not _LABEL.fullmatch(name):
+            raise InputError(f"'{name}' can't be a Service's name in a cluster; rename it: let it begin with a letter")
+    for client in application.clients:
+        twin = twin_of(client)
+        if not _LABEL.fullmatch(twin):
+            raise InputError(
+                f"client '{client}' has a twin in a cluster, and '{twin}' is too long for a name; shorten the client's"
+            )
+        if twin in application.sources | instances:
+            raise InputError(f"client '{client}' has a twin in a cluster, and '{twin}' is there already; rename either")

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from posture.model.container import Container
     from posture.model.manifests.placement import Manifest, Placement
 
-__all__ = ["OUTSIDE", "Workload", "workloads"]
-
-OUTSIDE = "outside"
-"""What is added to a client's name for its twin without a sidecar: a caller from outside of the mesh."""
+__all__ = ["Workload", "twin_of", "workloads"]
 
 _CLIENT_PORT = 8080
 """Where `fortio server` listens; a Service has to have a port."""
@@ -30,6 +27,11 @@ _WORKERS = "consul.hashicorp.com/consul-envoy-proxy-concurrency"
 _USER = 1000
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """What the API server takes for the name of a volume (RFC 1123)."""
+
+
+def twin_of(client: str) -> str:
+    """The name of a client's twin without a sidecar: a caller from outside of the mesh."""
+    return f"{client}-outside"
 
 
 class Workload(NamedTuple):
@@ -77,7 +79,7 @@ def workloads(
     for name, client in application.clients.items():
         container = _container(name, client.container)
         image = images.get(name, container.image)
-        for each, workers in ((name, envoy_workers), (f"{name}-{OUTSIDE}", 0)):
+        for each, workers in ((name, envoy_workers), (twin_of(name), 0)):
             pod = _Pod(each, None, container, image, _CLIENT_PORT, "http", workers)
             yield _workload(placement, each, _CLIENT_PORT, "http", [pod])
 
