@@ -158,6 +158,30 @@ def test_an_object_edited_behind_our_back_is_shown_and_mended(stack: ClusterStac
     assert [source["name"] for source in yaml.safe_load(found)["spec"]["sources"]] == ["reviews", "*"]
 
 
+def test_what_somebody_has_added_is_not_seen_and_is_taken_away_by_kubectl_replace(stack: ClusterStack) -> None:
+    kubectl, own = stack.control_plane.kubectl, "--namespace=bookinfo"
+
+    def specs() -> list[Any]:
+        names = ("serviceintentions/ratings", "servicedefaults/ratings")
+        return [yaml.safe_load(kubectl("get", name, own, "-o", "yaml"))["spec"] for name in names]
+
+    stack.posture("up", "layered-allow")
+    before = specs()
+    source = '[{"op": "add", "path": "/spec/sources/-", "value": {"name": "fortio", "action": "allow"}}]'
+    kubectl("patch", "serviceintentions", "ratings", own, "--type=json", f"--patch={source}")
+    mode = '{"spec": {"mutualTLSMode": "permissive"}}'
+    kubectl("patch", "servicedefaults", "ratings", own, "--type=merge", f"--patch={mode}")
+    assert [old != new for old, new in zip(before, specs(), strict=True)] == [True, True]
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert stack.changes() == {}, "as Pulumi's own provider has it"
+    kubectl("replace", "--filename=-", given=stack.posture("manifests").stdout)
+    assert specs() == before
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.posture("up")
+    assert stack.changes() == {}
+    assert specs() == before
+
+
 def test_a_status_names_a_deployment_that_somebody_has_deleted(stack: ClusterStack) -> None:
     def states() -> set[tuple[str, str]]:
         said = json.loads(stack.posture("status", "--json", check=None).stdout)
