@@ -245,7 +245,7 @@ def test_a_release_whose_helm_was_killed_is_ended_by_what_is_said_and_installed_
                     return True
         return False
 
-    killing = threading.Thread(target=eventually, args=(kill,))
+    killing = threading.Thread(target=eventually, args=(kill, "", 30))
     killing.start()
     with pytest.raises(Unfinished, match="is there, but pending-install: helm install: ") as raised:
         releases.create(chart=path, values=values(replicas=1, key=SECRET), timeout=60)
