@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from posture.local.layout import Layout
-from posture.model.application import load_application
+from posture.model.settings import read_settings
 from tests.mesh.conftest import LiveStack
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def limited(project: Project) -> Iterator[LiveStack]:
         (project.folder / "stacks" / f"{name}.yaml").write_text(text)
     project.add_stack("limits", NETWORK, GATEWAY_PORT)
     layout = Layout("limits", project.folder, NETWORK, GATEWAY_PORT)
-    application = load_application(project.folder / "apps" / "bookinfo.yaml")
+    application = read_settings(project.folder, "limits").load_application(project.folder)
     yield LiveStack(project, "limits", layout, application)
     project.posture("down", "--stack", "limits")
 
@@ -102,7 +102,7 @@ def shaky(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with (project.folder / "Pulumi.shaky.yaml").open("a") as config:
         config.write("  consul-posture:application: shaky\n  consul-posture:posture: checked\n")
     layout = Layout("shaky", project.folder, *OF_SHAKY)
-    stack = LiveStack(project, "shaky", layout, load_application(project.folder / "apps" / "shaky.yaml"))
+    stack = LiveStack(project, "shaky", layout, read_settings(project.folder, "shaky").load_application(project.folder))
     stack.up("checked")
     yield stack, folder
     project.posture("down", "--stack", "shaky")

@@ -20,8 +20,8 @@ from posture.local.instances import Instance, instances
 from posture.local.layout import Layout
 from posture.local_stack import LocalStack
 from posture.model.access import Access
-from posture.model.application import Application, load_application
 from posture.model.entries import Kind, compile_entries
+from posture.model.settings import read_settings
 from posture.verify.wire import connected
 from tests.conftest import eventually
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from posture.local.probing import LocalTarget
+    from posture.model.application import Application
     from posture.verify.target import Endpoint
     from tests.conftest import Project
 
@@ -130,7 +131,7 @@ def kept(endpoint: Endpoint, context: ssl.SSLContext) -> Iterator[socket.socket]
 def live(project: Project) -> Iterator[LiveStack]:
     project.add_stack("walk", NETWORK, GATEWAY_PORT)
     layout = Layout("walk", project.folder, NETWORK, GATEWAY_PORT)
-    application = load_application(project.folder / "apps" / "bookinfo.yaml")
+    application = read_settings(project.folder, "walk").load_application(project.folder)
     yield LiveStack(project, "walk", layout, application)
     project.posture("down", "--stack", "walk")
 

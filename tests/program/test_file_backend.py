@@ -7,10 +7,12 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from posture.errors import InputError
 from posture.program.file_backend import FileBackend
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,6 +130,7 @@ def test_a_lock_of_an_engine_is_respected_until_it_ends(backend: FileBackend, tm
         engine.wait()
         backend.release()
         assert not found.exists()
+        eventually(psutil.Process(other.pid).environ, "a program has none at its very beginning")
         found = lock(backend, json.dumps({"pid": other.pid}))
         backend.release()
         assert not found.exists(), "its number was used again, by an engine of another stack"
