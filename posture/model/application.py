@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from posture.model.container import Container
 from posture.model.document import Document, nearest, read_document
 from posture.model.matrix import OUTSIDE, UNKNOWN
+from posture.model.routes import authority, host_of
 from posture.model.shape import NamedShape, Shape, parse
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[!\"$->@-~]*$")]
 """What a request line can hold: printable ASCII (RFC 3986), up to where a query or a fragment would begin."""
 
-_HTTPS = 443
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 HOSTNAME = rf"^(\*|(\*\.)?{_LABEL}(\.{_LABEL})*)$"
 Hostname = Annotated[str, StringConstraints(pattern=HOSTNAME)]
@@ -111,13 +111,13 @@ class Gateway(Shape):
 
     @property
     def host(self) -> str:
-        """A name that visitors may come by: the hostname, with a word for its star."""
-        return self.hostname.replace("*", "any")
+        """A name that visitors may come by."""
+        return host_of(self.hostname)
 
     @property
     def authority(self) -> str:
-        """What clients send as `Host` then: with the port, unless it is that of HTTPS."""
-        return self.host if self.port == _HTTPS else f"{self.host}:{self.port}"
+        """What clients send as `Host` then."""
+        return authority(self.hostname, self.port, tls=True)
 
     @property
     def page(self) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from posture.model.entry import Entry
 
-__all__ = ["Arrival", "Passage", "Routes"]
+__all__ = ["Arrival", "Passage", "Routes", "authority", "host_of"]
 
 _PATH_KINDS = {"exact": "Exact", "prefix": "Prefix", "regex": "Regex"}
 _HTTP, _HTTPS = 80, 443
@@ -63,6 +63,17 @@ class _Match(NamedTuple):
     kind: str
     value: str
     rule: Mapping[str, Any]
+
+
+def host_of(hostname: str) -> str:
+    """A name that visitors may come by: the listener's hostname, with a word for its star."""
+    return hostname.replace("*", "any")
+
+
+def authority(hostname: str, port: int | None, *, tls: bool) -> str:
+    """What clients send as `Host` then: with the port, unless it is the usual one."""
+    host = host_of(hostname)
+    return host if port in {None, _HTTPS if tls else _HTTP} else f"{host}:{port}"
 
 
 class Routes:
@@ -111,7 +122,7 @@ class Routes:
         target = AS_IT_COMES.target(arrival.path) if arrival.method in METHODS else Refusal(400, "an unknown method")
         if isinstance(target, Refusal):
             return target
-        host = arrival.host or _said_by_clients(listener)
+        host = arrival.host or authority(_hostname(listener), listener.get("Port"), tls=bool(listener.get("TLS")))
         headers = {"host": host, **{name.lower(): value for name, value in arrival.headers.items()}}
         headers.pop(CLIENT_CERTIFICATE, None)  # a gateway's Envoy drops it whatever the mesh entry says
         return Facts(arrival.method, target.partition("?")[0], target, headers)
@@ -155,11 +166,6 @@ def _hosts(wanted: Iterable[str], listener: str) -> list[str]:
     if "*" in listener:
         return [host for host in hosts if host.endswith(listener.removeprefix("*").removeprefix("."))]
     return [host for host in hosts if host == listener]
-
-
-def _said_by_clients(listener: Mapping[str, Any]) -> str:
-    host, port = _hostname(listener).replace("*", "any"), listener.get("Port")
-    return host if port in {None, _HTTPS if listener.get("TLS") else _HTTP} else f"{host}:{port}"
 
 
 def _bare(facts: Facts, listener: Mapping[str, Any]) -> str:
