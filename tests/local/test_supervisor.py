@@ -130,6 +130,17 @@ def test_other_programs_replace_the_supervisor(supervise: Callable[..., Supervis
     assert not before & {process.pid for process in new.processes()}
 
 
+def with_one_that_ignores_sigterm(
+    supervise: Callable[..., Supervisor],
+) -> tuple[Supervisor, list[psutil.Process], psutil.Process]:
+    """A supervisor, all its processes, and supervisord among them."""
+    supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
+    supervisor.launch()
+    supervisor.start("a")
+    processes = at_least(supervisor, 3)
+    return supervisor, processes, next(each for each in processes if "supervisor" in " ".join(each.cmdline()))
+
+
 def test_a_stop_ends_what_children_have_started(supervise: Callable[..., Supervisor]) -> None:
     supervisor = supervise(a=("sh", "-c", "sleep 600 & sleep 600 & wait"))
     supervisor.launch()
@@ -140,11 +151,8 @@ def test_a_stop_ends_what_children_have_started(supervise: Callable[..., Supervi
 
 
 def test_a_supervisor_that_is_about_to_end_is_waited_for(supervise: Callable[..., Supervisor]) -> None:
-    supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
-    supervisor.launch()
-    supervisor.start("a")
-    processes = at_least(supervisor, 3)
-    next(process for process in processes if "supervisor" in " ".join(process.cmdline())).terminate()
+    supervisor, processes, supervisord = with_one_that_ignores_sigterm(supervise)
+    supervisord.terminate()
     assert eventually(lambda: supervisor.statuses()[0].state == "stopped")
     assert supervisor.launch()
     assert [process for process in processes if process.is_running()] == []
@@ -165,22 +173,16 @@ def test_programs_without_a_supervisor_are_taken_for_ended(supervise: Callable[.
 def test_programs_of_a_supervisor_that_is_about_to_end_are_taken_for_ended(
     supervise: Callable[..., Supervisor],
 ) -> None:
-    supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
-    supervisor.launch()
-    supervisor.start("a")
-    processes = at_least(supervisor, 3)
-    next(process for process in processes if "supervisor" in " ".join(process.cmdline())).terminate()
+    supervisor, processes, supervisord = with_one_that_ignores_sigterm(supervise)
+    supervisord.terminate()
     assert eventually(lambda: supervisor.statuses()[0].state == "stopped")
     assert [process for process in processes if process.is_running()]
     supervisor.end("a")
 
 
 def test_what_a_killed_supervisor_leaves_behind_is_ended_too(supervise: Callable[..., Supervisor]) -> None:
-    supervisor = supervise(a=("sh", "-c", "trap '' TERM; sleep 600 & wait; wait"))
-    supervisor.launch()
-    supervisor.start("a")
-    processes = at_least(supervisor, 3)
-    next(process for process in processes if "supervisor" in " ".join(process.cmdline())).kill()
+    supervisor, processes, supervisord = with_one_that_ignores_sigterm(supervise)
+    supervisord.kill()
     supervisor.stop()
     assert [process for process in processes if process.is_running()] == []
 
