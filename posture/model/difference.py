@@ -12,7 +12,7 @@ from posture.model.intentions import ANYONE
 from posture.model.limit_words import limit_changes
 from posture.model.limiter import limiter_of
 from posture.model.loosening import loosened, loosened_samples
-from posture.model.matrix import Cell, matrix, rule_samples, samples
+from posture.model.matrix import UNKNOWN, Cell, matrix, rule_samples, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,6 +64,8 @@ class Edit(NamedTuple):
 @dataclass(frozen=True)
 class Difference:
     """What opens (widest first), what closes, which answers stay but come from another rule, and every changed field.
+
+    Of callers that no rule names, answers that stay are those of one, the unknown.
 
     Fields are compared in full, requests by samples. What may open though no sample shows it, such as a condition on a
     header, is among ``unshown``, and how it is written among ``edits``.
@@ -120,15 +122,18 @@ def difference(old: Matrix, new: Matrix) -> Difference:
 
 
 def _changed_cells(old: Matrix, new: Matrix) -> Iterator[tuple[Decision, Cell]]:
-    """The cells that differ as they will be, with what decided before; callers without rules are compared once."""
+    """The cells that differ as they will be, with what decided before; callers without rules are compared once.
+
+    Where these get the same answer by another rule, the unknown caller stands for all of them.
+    """
     order = {source: number for number, source in enumerate(new.sources)}
     for sample, after in new.rows.items():
         before = old.rows.get(sample)
         if before is None:
             continue
-        others_differ = before.others.rule != after.others.rule or before.others.allowed != after.others.allowed
-        by_name = sorted(order.keys() & (before.named.keys() | after.named.keys()), key=order.__getitem__)
-        for source in new.sources if others_differ else by_name:
+        by_name = before.named.keys() | after.named.keys() | {UNKNOWN}
+        others_differ = before.others.allowed != after.others.allowed
+        for source in new.sources if others_differ else sorted(order.keys() & by_name, key=order.__getitem__):
             if source == sample.destination:
                 continue
             then, now = before.of(source), after.of(source)

@@ -15,12 +15,12 @@ from posture.model.limits import in_force
 from posture.model.posture import PATH_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from posture.model.application import Application, Gateway
     from posture.model.entry import Body
     from posture.model.limit_fields import Proxies
-    from posture.model.posture import Grant, Permission, Posture
+    from posture.model.posture import Permission, Posture
 
 __all__ = ["FILLED_IN", "OTHER_KINDS", "Entry", "Kind", "compile_entries", "precedence"]
 
@@ -30,9 +30,10 @@ def compile_entries(
 ) -> tuple[Entry, ...]:
     """The entries that make a mesh enforce a posture; each stands after those that it relies on."""
     limits = in_force(posture.limits)
-    grants: dict[str, list[Grant]] = {}
+    permissions: dict[str, dict[str, list[Body]]] = {}
     for grant in posture.grants:
-        grants.setdefault(grant.destination, []).append(grant)
+        by_source = permissions.setdefault(grant.destination, {})
+        by_source.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
     gateway = application.gateway.name
     return (
         Entry(Kind.PROXY_DEFAULTS, "global", {**FILLED_IN[Kind.PROXY_DEFAULTS], "MutualTLSMode": "strict"}),
@@ -60,7 +61,7 @@ def compile_entries(
         ),
         Entry(Kind.SERVICE_INTENTIONS, "*", {"Sources": [_source("*", "*", action="deny")]}),
         *(
-            Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(grants.get(name, ()), name)})
+            Entry(Kind.SERVICE_INTENTIONS, name, {"Sources": _sources(permissions.get(name, {}), name)})
             for name in application.services
         ),
         *_gateway(application.name, application.gateway, posture),
@@ -88,11 +89,8 @@ def _mesh(posture: Posture) -> Body:
     }
 
 
-def _sources(grants: Iterable[Grant], destination: str) -> list[Body]:
-    """Who may call a destination by its grants, one source each, and nobody else; in the order that Consul keeps."""
-    permissions: dict[str, list[Body]] = {}
-    for grant in grants:
-        permissions.setdefault(grant.source, []).extend(map(_permission, grant.permissions or ()))
+def _sources(permissions: Mapping[str, list[Body]], destination: str) -> list[Body]:
+    """Who may call a destination, each source by its permissions, and nobody else; in the order that Consul keeps."""
     named = [
         _source(name, destination, permissions=allowed) if allowed else _source(name, destination, action="allow")
         for name, allowed in sorted(permissions.items())

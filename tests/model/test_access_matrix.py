@@ -135,6 +135,17 @@ def test_what_closes_is_what_opens_the_other_way(bookinfo: Application) -> None:
     assert calls(there, "closed") == calls(back, "opened")
 
 
+def test_answers_that_stay_are_said_once_for_all_callers_without_a_rule(bookinfo: Application) -> None:
+    nothing, some = Access(()), of_grants(bookinfo, grant(path_exact="/x"))
+    found = compare(bookinfo, ("nothing", nothing), ("some", some))
+    about = [change.cell for change in found.changed if change.cell.destination == "details"]
+    assert {cell.source for cell in about} == {"gateway", UNKNOWN}
+    assert not any(cell.allowed for cell in about)
+    assert {change.cell.source for change in found.opened} == {"productpage"}
+    everybody = compare(bookinfo, ("some", some), ("all", Access((), default="allow"))).opened
+    assert {change.cell.source for change in everybody} >= {"fortio", "reviews", UNKNOWN}
+
+
 def test_a_limit_is_an_edit_and_opens_nothing(bookinfo: Application) -> None:
     layered, limited = access_of(bookinfo, "layered-allow"), access_of(bookinfo, "rate-limited", "one-connection")
     found = compare(bookinfo, ("a", layered), ("b", limited))
