@@ -1,5 +1,7 @@
 """A resource's inputs as the engine hands them over, freed of what is not data: unknown values and secrets.
 
+It hands them to a policy pack, or writes them to its log of events, which leaves out what is in secrets.
+
 Measured with 1.21.0 of the SDK: a value that a preview doesn't know comes as one of seven texts that stand for a type,
 and a rule that reads it is dropped with an *advisory* word, whatever its level. So unknowns are looked for here, and
 `known` says where one stands.
@@ -16,21 +18,26 @@ from policies.view import Plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["UNKNOWN", "NotKnownError", "Secret", "bare", "hidden", "known", "plain_texts", "unveiled"]
-
+__all__ = ["UNKNOWN", "NotKnownError", "Secret", "bare", "hidden", "known", "logged", "plain_texts", "unveiled"]
 
 _JSON = frozenset({"configJson", "extraConfig"})
 """Fields that hold a map as text: a config entry's body, and in Consul's chart an agent's configuration."""
 
 
+_IN_LOG = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+"""What stands for an unknown value in a log of events, and what marks a secret (pulumi/sdk 3.259.0)."""
+
+
+@dataclass(frozen=True)
 class _Unknown:
-    """A value that isn't known yet."""
+    """A value that isn't there, and why."""
 
-    def __repr__(self) -> str:
-        return "unknown"
+    why: str
 
 
-UNKNOWN: Final = _Unknown()
+UNKNOWN: Final = _Unknown("is not known yet")
+_LEFT_OUT: Final = _Unknown("is a secret, which the engine's log leaves out")
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Secret:
 
 
 class NotKnownError(Exception):
-    """What is needed is not known in this preview; ``args[0]`` is its place."""
+    """What is needed is not known in this preview; ``args[0]`` says where it is missing, and why."""
 
 
 def known(value: Any, *place: str | int) -> Any:  # noqa: ANN401 - any input
@@ -56,9 +63,8 @@ def known(value: Any, *place: str | int) -> Any:  # noqa: ANN401 - any input
         if not isinstance(here, dict):
             return None
         here = here.get(part)
-    missing = next(_unknown_places(here, place), None)
-    if missing is not None:
-        raise NotKnownError(".".join(map(str, missing)))
+    for where, missing in _unknowns(here, place):
+        raise _not_known(where, missing)
     return unveiled(here)
 
 
@@ -70,8 +76,8 @@ def bare(value: Any, place: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any
     """
     while isinstance(value, Secret):
         value = value.value
-    if value is UNKNOWN:
-        raise NotKnownError(".".join(map(str, place)))
+    if isinstance(value, _Unknown):
+        raise _not_known(place, value)
     return value
 
 
@@ -86,9 +92,20 @@ def unveiled(value: Any) -> Any:  # noqa: ANN401 - any input
     return value
 
 
+def logged(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A value of the engine's log of events (`filterPropertyValue` of pulumi/pkg 3.259.0), with these marks in it."""
+    if isinstance(value, dict):
+        if value.get(_SIGNATURE) == _SECRET:
+            return Secret(_LEFT_OUT)
+        return {key: logged(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [logged(each) for each in value]
+    return UNKNOWN if value == _IN_LOG else value
+
+
 def hidden(value: Any) -> Any:  # noqa: ANN401 - any input
     """The same with what isn't known marked as secret."""
-    if value is UNKNOWN:
+    if isinstance(value, _Unknown):
         return Secret(value)
     if isinstance(value, dict):
         return {key: hidden(each) for key, each in value.items()}
@@ -99,7 +116,7 @@ def hidden(value: Any) -> Any:  # noqa: ANN401 - any input
 
 def plain_texts(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Plain]:  # noqa: ANN401 - any input
     """The texts that are not in a secret, in JSON or not, and what isn't known; an environment variable by its name."""
-    if value is UNKNOWN:
+    if isinstance(value, _Unknown):
         yield Plain(place, None)
     elif isinstance(value, str):
         yield from _in_json(value, place) if place and place[-1] in _JSON else (Plain(place, value),)
@@ -121,14 +138,18 @@ def _in_json(text: str, place: tuple[str | int, ...]) -> list[Plain]:
         return [Plain(place, text)]
 
 
-def _unknown_places(value: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:  # noqa: ANN401
-    if value is UNKNOWN:
-        yield place
+def _not_known(place: tuple[str | int, ...], missing: _Unknown) -> NotKnownError:
+    return NotKnownError(f"{'.'.join(map(str, place))} {missing.why}")
+
+
+def _unknowns(value: Any, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], _Unknown]]:  # noqa: ANN401
+    if isinstance(value, _Unknown):
+        yield place, value
     elif isinstance(value, Secret):
-        yield from _unknown_places(value.value, place)
+        yield from _unknowns(value.value, place)
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield from _unknown_places(each, (*place, key))
+            yield from _unknowns(each, (*place, key))
     elif isinstance(value, list):
         for i, each in enumerate(value):
-            yield from _unknown_places(each, (*place, i))
+            yield from _unknowns(each, (*place, i))

@@ -64,14 +64,14 @@ def of_kubernetes(manifest: dict[str, Any], name: str = "") -> Resource:
         own = known(manifest, "metadata", "name") or name
         where = known(manifest, "metadata", "namespace")
     except NotKnownError as error:
-        return Resource(name, Unreadable(f"{error} is not known yet"), plain)
+        return Resource(name, Unreadable(str(error)), plain)
     address = "/".join(str(part) for part in (kind, where, own) if part)
     try:
         metadata = bare(manifest.get("metadata"), ("metadata",))
         metadata = {**(metadata if isinstance(metadata, dict) else {}), "name": own}
         view = _object(group, kind, {**manifest, "metadata": metadata})
     except NotKnownError as error:
-        view = Unreadable(f"{error} is not known yet")
+        view = Unreadable(str(error))
     if isinstance(view, Entry | ForeignEntry):
         address = f"{view.kind}/{view.name}"
     return Resource(address, view, plain)
@@ -82,12 +82,12 @@ def _config_entry(name: str, inputs: dict[str, Any]) -> Resource:
     try:
         kind, own = known(inputs, "kind"), known(inputs, "name")
     except NotKnownError as error:
-        return Resource(name, Unreadable(f"{error} is not known yet"), plain)
+        return Resource(name, Unreadable(str(error)), plain)
     address = f"{kind}/{own}"
     try:
         body = json.loads(known(inputs, "configJson") or "{}")
-    except NotKnownError:
-        return Resource(address, Unreadable("configJson is not known yet"), plain)
+    except NotKnownError as error:
+        return Resource(address, Unreadable(str(error)), plain)
     except (TypeError, ValueError, RecursionError):
         return Resource(address, Unreadable("configJson is no JSON"), plain)
     return Resource(address, _entry(str(kind), str(own), body), plain)
@@ -151,7 +151,7 @@ def _release(name: str, inputs: dict[str, Any]) -> Resource:
     try:
         chart, version, values = (known(inputs, key) for key in ("chart", "version", "values"))
     except NotKnownError as error:
-        return Resource(f"Release/{name}", Unreadable(f"{error} is not known yet"), plain)
+        return Resource(f"Release/{name}", Unreadable(str(error)), plain)
     if not isinstance(values or {}, dict):
         return Resource(f"Release/{name}", Unreadable("its values are no map"), plain)
     release = Release(str(chart), str(version or ""), values or {})

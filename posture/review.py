@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from policies.inputs import logged
 from policies.judging import judge
 from policies.reading import of_pulumi
-from policies.registry import RULES
+from policies.view import Certificate
 from policies.view import Stack as Judged
 from posture.cluster.entries import as_applied
+from posture.declared import declared
 from posture.model.access import Access
 from posture.model.difference import Difference, compare
 from posture.model.entries import Entry, compile_entries
@@ -17,7 +19,7 @@ from posture.model.held import bare
 from posture.model.matrix import matrix
 from posture.model.settings import read_settings
 from posture.program.preview import preview
-from posture.report.review import DEPLOYED, Found, Review
+from posture.report.review import DEPLOYED, Review
 from posture.verify.bundle import cleaned
 from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
@@ -46,7 +48,7 @@ class Base:
     project: Path
 
 
-def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
+def review(stack: Stack, pack: Pack, base: Base | None) -> Review:
     """Preview a stack and say what it means, against a base or against what is deployed.
 
     Raises:
@@ -62,9 +64,12 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
         before_name, before = _of_base(base, stack.name)
     standing = stack.standing() if base is None else None
     changed = standing.changed if standing else []
-    plan = preview(engine, folder, refresh=bool(changed))
+    plan = preview(engine, refresh=bool(changed))
     then = before if before is not None else _entries(_read(plan, after=False))
-    resources = tuple(_read(plan, after=True))
+    # The engine's log leaves out what is in secrets; a certificate that a stack gives in PEM its settings have.
+    ours = {each.name: each for each in declared(stack.settings, application, posture, stack.name)}
+    certificates = {name: each for name, each in ours.items() if isinstance(each.view, Certificate)}
+    resources = tuple(certificates.get(each.name, each) for each in _read(plan, after=True))
     now = _entries(resources)
     drift = _drift(standing, application, before_name) if standing else ()
     if standing and (changed or standing.unrecorded):
@@ -73,14 +78,14 @@ def review(stack: Stack, pack: Pack, folder: Path, base: Base | None) -> Review:
     difference = compare(application, (before_name, old), (posture.name, new))
     secrets = stack.secrets()
     own = pack.of_stack(stack.name, stack.settings.edition, str(stack.layout.state))
-    suppressed = _suppressed(resources, application, own)
+    findings = [_cleaned(each, secrets) for each in judge(Judged(resources, application), own)]
     return Review(
         stack=stack.name,
         against=base.revision if base else DEPLOYED,
         difference=Difference(**_masked({f.name: getattr(difference, f.name) for f in fields(difference)}, secrets)),
         matrix=matrix(new, application, posture.name),
-        found=_masked(tuple(_found(plan, pack)), secrets),
-        suppressed=tuple(replace(each, words=cleaned(each.words, secrets)) for each in suppressed),
+        found=tuple(each for each in findings if not each.suppression),
+        suppressed=tuple(each for each in findings if each.suppression),
         drift=tuple(replace(each, observed=cleaned(each.observed, secrets)) for each in drift),
         counts=plan.counts,
         diff=cleaned(plan.diff, secrets),
@@ -124,22 +129,15 @@ def _read(plan: Plan, *, after: bool) -> Iterable[Resource]:
     for each in plan.resources:
         inputs = each.after if after else each.before
         if inputs is not None:
-            yield of_pulumi(each.kind, each.name, inputs)
+            yield of_pulumi(each.kind, each.name, logged(inputs))
 
 
 def _entries(resources: Iterable[Resource]) -> tuple[Entry, ...]:
     return tuple(resource.view for resource in resources if isinstance(resource.view, Entry))
 
 
-def _found(plan: Plan, pack: Pack) -> Iterable[Found]:
-    for violation in plan.violations:
-        rule = RULES.get(violation.rule)
-        if rule is not None:
-            yield Found(rule, pack.config.level(rule), violation.words.removesuffix(rule.mend).strip(" ."))
-
-
-def _suppressed(resources: tuple[Resource, ...], application: Application, pack: Pack) -> Iterable[Judgement]:
-    return (finding for finding in judge(Judged(resources, application), pack) if finding.suppression)
+def _cleaned(finding: Judgement, secrets: Sequence[str]) -> Judgement:
+    return replace(finding, resource=cleaned(finding.resource, secrets), words=cleaned(finding.words, secrets))
 
 
 def _masked(value: Any, secrets: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON, and named tuples of it

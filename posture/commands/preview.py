@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-import policies
 from posture.commands.opening import open_stack
-from posture.commands.output import err
+from posture.commands.output import err, show_step
 from posture.commands.resources import open_pack
 from posture.errors import InputError
 from posture.local.mesh import MeshError
@@ -67,7 +66,7 @@ def preview(stacks: tuple[str, ...], base: str | None, out: Path | None, fail_on
         raise InputError(f"can't write {out}: there is no such folder; make it first")
     pack = open_pack(None, None, known)
     with _checked_out(project, base) as compared:
-        reviews = [_review(name, pack, compared, project) for name in stacks or known]
+        reviews = [_review(name, pack, compared) for name in stacks or known]
     text = review_markdown(reviews)
     if out:
         out.write_text(text, encoding="utf-8")
@@ -82,15 +81,14 @@ def preview(stacks: tuple[str, ...], base: str | None, out: Path | None, fail_on
         sys.exit(1)
 
 
-def _review(name: str, pack: Pack, base: Base | None, project: Path) -> Review | Failure:
-    own = project / "policies"
-    folder = own if (own / "PulumiPolicy.yaml").exists() else Path(policies.__path__[0])
+def _review(name: str, pack: Pack, base: Base | None) -> Review | Failure:
+    show_step(f"previewing {name}")
     try:
         stack = open_stack(name, err)
     except InputError as error:
         return Failure(name, cleaned(str(error), ()))
     try:
-        return review(stack, pack, folder, base)
+        return review(stack, pack, base)
     except (InputError, EngineError, MeshError) as error:
         return Failure(name, cleaned(str(error), _secrets(stack)))
 

@@ -10,18 +10,16 @@ from policies.certificates import file_of
 from policies.config import load_config
 from policies.files import Located, is_resource, resources_in
 from policies.judging import Finding, Pack, judge
-from policies.reading import of_config_entry, of_kubernetes, of_pulumi
 from policies.registry import RULES
 from policies.rule import STACK
 from policies.suppressions import load_suppressions
 from policies.view import Stack
+from posture.declared import declared
 from posture.errors import InputError
-from posture.model.chart import CHART, chart_values
 from posture.model.document import nearest, read_documents
-from posture.model.entries import Entry, compile_entries
-from posture.model.manifests.inventory import inventory
+from posture.model.entries import Entry
 from posture.model.origins import origins
-from posture.model.settings import Settings, project_settings, read_settings, settings_from, state_folder
+from posture.model.settings import project_settings, read_settings, settings_from, state_folder
 from posture.model.settings import stacks as stacks_of
 from posture.report.findings import Placed
 from posture.stack import find_project
@@ -30,13 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from policies.rule import Place
-    from policies.view import Resource
     from posture.model.application import Application
     from posture.model.document import Document
     from posture.model.origins import Origin
-    from posture.model.posture import Posture
 
-__all__ = ["Judged", "of_files", "of_stacks", "open_pack", "stack_resources"]
+__all__ = ["Judged", "of_files", "of_stacks", "open_pack"]
 
 
 class Judged(NamedTuple):
@@ -111,7 +107,7 @@ def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
     for name in names or stacks_of(project):
         settings = read_settings(project, name)
         application, posture = settings.load(project)
-        resources = tuple(stack_resources(settings, application, posture, name))
+        resources = tuple(declared(settings, application, posture, name))
         places = origins(project, application, settings.posture)
         own = pack.of_stack(name, settings.edition, str(state_folder(project, name)))
         for finding in judge(Stack(resources, application), own):
@@ -124,19 +120,6 @@ def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
     return Judged(list(placed.values()), count)
 
 
-def stack_resources(settings: Settings, application: Application, posture: Posture, stack: str) -> Iterator[Resource]:
-    """The resources that the program declares for a stack, as far as they are known without the engine."""
-    if settings.target == "local":
-        entries = compile_entries(application, posture, settings.proxies)
-        yield from (of_config_entry(each.kind, each.name, each.body) for each in entries)
-        return
-    if settings.consul_is_ours:
-        values = chart_values(settings, settings.placement(stack, application).namespace)
-        release = {"chart": CHART, "version": settings.consul_chart_version, "values": values}
-        yield of_pulumi("kubernetes:helm.sh/v3:Release", CHART, release)
-    yield from map(of_kubernetes, inventory(application, posture, settings, stack))
-
-
 def _posture(document: Document, application: str | None, pack: Pack) -> Judged:
     """A posture is judged as what it compiles to, in a folder `stacks` beside `apps`; certificates are its stacks'."""
     project, name = document.file.absolute().parent.parent, document.file.stem
@@ -145,7 +128,7 @@ def _posture(document: Document, application: str | None, pack: Pack) -> Judged:
     application = application or project_settings(project).application
     settings = settings_from("dev", {"posture": name, "application": application})
     loaded, posture = settings.load(project, anywhere=True)
-    judged = stack_resources(settings, loaded, posture, name)
+    judged = declared(settings, loaded, posture, name)
     resources = tuple(each for each in judged if file_of(each.view) is None)
     places = origins(project, loaded, name)
     found = judge(Stack(resources, loaded), pack)

@@ -1,4 +1,4 @@
-"""What the engine says of a change before it is made: each resource before and after, and what policies find.
+"""What the engine says of a change before it is made: each resource before and after.
 
 Read from the engine's own log of events, which the SDK's automation reads as well (`--event-log`, engine 3.259.0).
 """
@@ -16,14 +16,14 @@ from posture.program.engine import Engine, EngineError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Plan", "Planned", "Violation", "preview"]
+__all__ = ["Plan", "Planned", "preview"]
 
 Inputs = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A resource and its inputs before and after; None where it isn't there."""
+    """A resource and its inputs before and after, as the log has them; None where it isn't there."""
 
     kind: str
     name: str
@@ -32,29 +32,19 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Violation:
-    """What a policy has found: its name, and what it says beyond its own description."""
-
-    rule: str
-    words: str
-
-
-@dataclass(frozen=True)
 class Plan:
     """A preview; ``counts`` has resources by what happens to them, ``diff`` is the engine's own words."""
 
     resources: tuple[Planned, ...]
-    violations: tuple[Violation, ...]
     counts: Mapping[str, int]
     diff: str
 
 
-def preview(engine: Engine, pack: Path, *, refresh: bool = False) -> Plan:
-    """Preview a stack under a policy pack, all of whose rules only advise: the engine would end at the first refusal.
+def preview(engine: Engine, *, refresh: bool = False) -> Plan:
+    """Preview a stack.
 
     Args:
         engine: The stack's.
-        pack: The folder of the policy pack.
         refresh: Whether what is there is read anew first; `Planned.before` is then still what was recorded.
 
     Raises:
@@ -62,12 +52,9 @@ def preview(engine: Engine, pack: Path, *, refresh: bool = False) -> Plan:
         InputError: The passphrase does not open the state.
     """
     with tempfile.TemporaryDirectory(dir=engine.state) as scratch:
-        config, log = Path(scratch, "advisory.json"), Path(scratch, "events")
-        config.write_text('{"all": "advisory"}')
-        options = ["--policy-pack", str(pack), "--policy-pack-config", str(config), "--event-log", str(log)]
-        options += ["--refresh"] if refresh else []
+        log = Path(scratch, "events")
         try:
-            diff = engine.preview(*options)
+            diff = engine.preview("--event-log", str(log), *(["--refresh"] if refresh else []))
         except EngineError as error:
             raise EngineError(next(_errors(log), str(error))) from None
         return _plan(list(_events(log)), diff)
@@ -75,7 +62,6 @@ def preview(engine: Engine, pack: Path, *, refresh: bool = False) -> Plan:
 
 def _plan(events: list[dict[str, Any]], diff: str) -> Plan:
     found: dict[str, Planned] = {}
-    violations: list[tuple[str, Violation]] = []
     counts: dict[str, int] = {}
     for event in events:
         if "resourcePreEvent" in event:
@@ -87,15 +73,9 @@ def _plan(events: list[dict[str, Any]], diff: str) -> Plan:
             gone = step["op"].startswith(("delete", "refresh"))
             after = earlier.after if gone else _inputs(step.get("new"))
             found[urn] = Planned(earlier.kind, earlier.name, before, after)
-        elif "policyEvent" in event:
-            policy = event["policyEvent"]
-            words = policy["message"].strip().rpartition("\n")[2]
-            violations.append((policy.get("resourceUrn", ""), Violation(policy["policyName"], words)))
         elif "summaryEvent" in event:
             counts = event["summaryEvent"].get("resourceChanges") or {}
-    # Under a refresh the engine has the policies judge what it is about to delete as well.
-    gone = {urn for urn, planned in found.items() if planned.after is None}
-    return Plan(tuple(found.values()), tuple(each for urn, each in violations if urn not in gone), counts, diff)
+    return Plan(tuple(found.values()), counts, diff)
 
 
 def _inputs(state: Mapping[str, Any] | None) -> Inputs | None:

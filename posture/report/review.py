@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from policies.rule import Level
 from posture.model.edit_words import Said, of_a_limit, said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policies.judging import Finding as Judgement
-    from policies.rule import Rule
     from posture.model.difference import Difference, Edit
     from posture.model.matrix import Matrix
     from posture.verify.findings import Finding
 
-__all__ = ["DEPLOYED", "Failure", "Found", "Review"]
+__all__ = ["DEPLOYED", "Failure", "Review"]
 
 DEPLOYED = "what is deployed"
-
-
-class Found(NamedTuple):
-    """What a policy has found."""
-
-    rule: Rule
-    level: Level
-    words: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,7 @@ class Review:
     against: str
     difference: Difference
     matrix: Matrix
-    found: tuple[Found, ...]
+    found: tuple[Judgement, ...]
     suppressed: tuple[Judgement, ...]
     drift: tuple[Finding, ...]
     counts: Mapping[str, int]
@@ -90,7 +80,7 @@ class Review:
     @property
     def refused(self) -> int:
         """How many findings stop it."""
-        return sum(each.level is Level.MANDATORY for each in self.found)
+        return sum(each.refuses for each in self.found)
 
     @property
     def changes(self) -> bool:

@@ -7,7 +7,7 @@ first: the engine's own words, then the picture, then rows at the ends of tables
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from posture.errors import one_line
 from posture.report.markdown import code, plain, row
@@ -15,9 +15,11 @@ from posture.report.mesh_mermaid import mesh_mermaid
 from posture.report.review import DEPLOYED, Failure, Review
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from posture.model.difference import Change
+    from policies.judging import Finding as Judgement
+    from posture.model.difference import Change, Edit, Unshown
+    from posture.verify.findings import Finding
 
 __all__ = ["LIMIT", "MARKER", "review_markdown"]
 
@@ -25,6 +27,7 @@ MARKER = "<!-- consul-posture preview -->"
 LIMIT = 65_536
 """Bytes; GitHub's limit for the body of a comment, GitLab's is higher."""
 
+_Item = TypeVar("_Item")
 _COUNTS = {
     "create": "to create",
     "update": "to update",
@@ -120,23 +123,17 @@ def _review(review: Review, detail: _Detail) -> Iterator[str]:
         f"{moved}, against {plain(review.against)}",
         "",
     )
-    drift = [(code(each.name), plain(each.observed)) for each in review.drift]
-    yield from _table(("not as recorded", "what it is now, as against the last `up` that ended"), drift, detail.rows)
-    yield from _table(("opens", "request", "risk", "rule"), map(_opens, difference.opened), detail.rows)
-    possible = [(plain(f"{each.source} → {each.destination}"),) for each in difference.unshown]
-    yield from _table(("may open, though no request that was tried shows it: see the fields",), possible, detail.rows)
+    drift = ("not as recorded", "what it is now, as against the last `up` that ended")
+    yield from _table(drift, review.drift, _drifted, detail.rows)
+    yield from _table(("opens", "request", "risk", "rule"), difference.opened, _opens, detail.rows)
+    possible = ("may open, though no request that was tried shows it: see the fields",)
+    yield from _table(possible, difference.unshown, _may_open, detail.rows)
     yield from _said(review, detail)
     yield from _policies(review, detail)
-    yield from _folded(
-        "closes", ("closes", "request", "rule before"), [_closes(each) for each in difference.closed], detail
-    )
-    others = [_changes(each) for each in difference.changed]
-    yield from _folded("same answer, other rule", ("call", "request", "before", "after"), others, detail)
-    fields = [
-        (code(edit.entry), code(edit.field), code(json.dumps(edit.before)), code(json.dumps(edit.after)))
-        for edit in review.unsaid
-    ]
-    yield from _folded("edited fields", ("entry", "field", "before", "after"), fields, detail)
+    yield from _folded("closes", ("closes", "request", "rule before"), difference.closed, _closes, detail)
+    others = ("call", "request", "before", "after")
+    yield from _folded("same answer, other rule", others, difference.changed, _changes, detail)
+    yield from _folded("edited fields", ("entry", "field", "before", "after"), review.unsaid, _edited, detail)
     picture = mesh_mermaid(review.matrix, difference) if detail.picture else None
     if picture:
         yield from ("<details><summary>picture</summary>", "", "```mermaid", picture, "```", "", "</details>", "")
@@ -157,16 +154,8 @@ def _said(review: Review, detail: _Detail) -> Iterator[str]:
 
 def _policies(review: Review, detail: _Detail) -> Iterator[str]:
     found = sorted(review.found, key=lambda each: (each.level.value != "mandatory", each.rule.id))
-    rows = (
-        (
-            f"{'❌' if each.level.value == 'mandatory' else '💡'} {each.rule.id}",
-            plain(each.words),
-            plain(each.rule.mend),
-        )
-        for each in found
-    )
-    yield from _table(("policy", "finds", "to mend it"), rows, detail.rows)
-    yield from _table(_SUPPRESSED, _suppressed(review), detail.rows)
+    yield from _table(("policy", "finds", "to mend it"), found, _finds, detail.rows)
+    yield from _table(_SUPPRESSED, list(_suppressed(review)), tuple, detail.rows)
 
 
 def _still_suppressed(quiet: Iterable[Review], detail: _Detail) -> Iterator[str]:
@@ -175,8 +164,8 @@ def _still_suppressed(quiet: Iterable[Review], detail: _Detail) -> Iterator[str]
     for each in quiet:
         for cells in _suppressed(each):
             stacks.setdefault(cells, []).append(plain(each.stack))
-    rows = ((*cells, ", ".join(names)) for cells, names in stacks.items())
-    yield from _table((*_SUPPRESSED, "on"), rows, detail.rows)
+    rows = [(*cells, ", ".join(names)) for cells, names in stacks.items()]
+    yield from _table((*_SUPPRESSED, "on"), rows, tuple, detail.rows)
 
 
 def _suppressed(review: Review) -> Iterator[tuple[str, ...]]:
@@ -185,8 +174,21 @@ def _suppressed(review: Review) -> Iterator[tuple[str, ...]]:
             yield each.rule.id, plain(str(each)), plain(each.suppression.reason), str(each.suppression.expires)
 
 
+def _drifted(finding: Finding) -> tuple[str, ...]:
+    return code(finding.name), plain(finding.observed)
+
+
 def _opens(change: Change) -> tuple[str, ...]:
     return (*_call(change), f"**{change.risk}**", code(change.cell.rule))
+
+
+def _may_open(unshown: Unshown) -> tuple[str, ...]:
+    return (plain(f"{unshown.source} → {unshown.destination}"),)
+
+
+def _finds(finding: Judgement) -> tuple[str, ...]:
+    mark = "❌" if finding.refuses else "💡"
+    return f"{mark} {finding.rule.id}", plain(str(finding)), plain(finding.rule.mend)
 
 
 def _closes(change: Change) -> tuple[str, ...]:
@@ -197,27 +199,36 @@ def _changes(change: Change) -> tuple[str, ...]:
     return (*_call(change), code(change.before), code(change.cell.rule))
 
 
+def _edited(edit: Edit) -> tuple[str, ...]:
+    return code(edit.entry), code(edit.field), code(json.dumps(edit.before)), code(json.dumps(edit.after))
+
+
 def _call(change: Change) -> tuple[str, str]:
     cell = change.cell
     return plain(f"{cell.source} → {cell.destination}"), code(f"{cell.method} {cell.path}")
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], most: int) -> Iterator[str]:
-    found = list(rows)
-    if not found:
-        return
-    if most:
+def _table(
+    head: tuple[str, ...], items: Sequence[_Item], cells: Callable[[_Item], tuple[str, ...]], most: int
+) -> Iterator[str]:
+    if items and most:
         yield from (row(*head), row(*["---"] * len(head)))
-        yield from (row(*cells) for cells in found[:most])
+        yield from (row(*cells(each)) for each in items[:most])
         yield ""
-    if len(found) > most:
-        yield from (f"*{len(found) - most} more under “{head[0]}” are left out.*", "")
+    if len(items) > most:
+        yield from (f"*{len(items) - most} more under “{head[0]}” are left out.*", "")
 
 
-def _folded(words: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], detail: _Detail) -> Iterator[str]:
-    if rows:
-        yield from (f"<details><summary>{words} ({len(rows)})</summary>", "")
-        yield from _table(head, rows, detail.folded)
+def _folded(
+    words: str,
+    head: tuple[str, ...],
+    items: Sequence[_Item],
+    cells: Callable[[_Item], tuple[str, ...]],
+    detail: _Detail,
+) -> Iterator[str]:
+    if items:
+        yield from (f"<details><summary>{words} ({len(items)})</summary>", "")
+        yield from _table(head, items, cells, detail.folded)
         yield from ("</details>", "")
 
 

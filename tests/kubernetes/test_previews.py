@@ -101,3 +101,27 @@ def test_a_base_is_compared_as_a_cluster_would_have_it(stack: ClusterStack, base
     assert opened(comment) == opened_on_the_local_target(stack)
     edited = re.findall(r"^\| `(api-gateway/\S+|file-system-certificate/\S+)` \|.*", comment, re.MULTILINE)
     assert edited == ["api-gateway/gateway"], "of the gateway only the certificate that it names, for that is another"
+
+
+def test_a_certificate_in_a_secret_that_the_engine_s_log_leaves_out_is_judged(
+    stack: ClusterStack, page_certificate: tuple[Path, Path]
+) -> None:
+    """By the comment, on files, and by the pack, which the engine shows it."""
+    certificate, key = (file.read_text() for file in page_certificate)
+    stack.configure(posture="deny-all", gatewaySecret=None, gatewayCertificate=certificate)
+    setting = ("config", "set", "--stack", stack.name, "--secret", "gatewayKey", "--", key)
+    stack.project.run("pulumi", *setting, variables=stack.variables)
+    pack = stack.project.folder / "policies"
+    shutil.copytree(ROOT / "policies", pack, ignore=shutil.ignore_patterns("*.pyc"))
+    (pack / "config.json").write_text('{"CP303": {"days": 36500}}')
+    try:
+        comment = stack.posture("preview", "--fail-on", "policy").stdout
+        policy = stack.posture("policy", "--format", "json").stdout
+        engine = stack.pulumi("preview", "--policy-pack", str(pack))
+    finally:
+        shutil.rmtree(pack)
+    words = r"Secret/bookinfo/\S+ ends on \d{4}-\d\d-\d\d"
+    (said,) = re.findall(rf"^\| 💡 CP303 \| ({words}) \|", comment, re.MULTILINE)
+    assert said in engine
+    assert re.findall(words, policy) == [said]
+    assert key.splitlines()[1] not in comment + policy + engine

@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from policies.inputs import logged
+from policies.reading import of_pulumi
 from posture.local.plugins.locate import plugin_path
+from posture.program.engine import Engine
+from posture.program.preview import preview
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from policies.view import Resource
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = '''
@@ -65,6 +71,15 @@ class Previews:
         pack = ("--policy-pack", str(ROOT / "policies"), "--policy-pack-config", str(self.folder / "advisory.json"))
         text = self.run(resources, *pack, check=0)
         return [(rule, name, resource) for _, rule, _, name, resource in _FOUND.findall(text)]
+
+    def logged(self, resources: Mapping[str, tuple[str, Any]]) -> dict[str, Resource]:
+        """What rules see of resources in the engine's log of events, by their names in the program."""
+        file = self.folder / f"resources-{uuid.uuid4()}.json"
+        file.write_text(json.dumps(resources))
+        environment = {**self.environment, "RESOURCES": str(file)}
+        plan = preview(Engine(self.pulumi, self.folder, "dev", self.folder, environment, own_backend=False))
+        planned = ((each.name, each.kind, logged(each.after)) for each in plan.resources)
+        return {name: of_pulumi(kind, name, inputs) for name, kind, inputs in planned}
 
 
 @pytest.fixture(scope="session")

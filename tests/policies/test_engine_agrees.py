@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from policies.judging import Pack, judge_resource
 from policies.registry import RULES
 from tests.policies.corpus_cases import CASES, Case
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 Found: TypeAlias = dict[str, list[tuple[str, str, str]]]
 ABOUT_STACKS = {name: case for name, case in CASES.items() if case.about_the_stack}
+EXPECTED = Counter(
+    (case.name, rule)
+    for case in CASES.values()
+    for rule in (each.split()[0] for each in case.finds)
+    if RULES[rule].judge
+)
+"""Cases, and the rules over one resource that find something in them."""
 GOOD = {f"good-{on}": Case("good", [], on) for on in ("local", "kubernetes")}
 
 
@@ -45,13 +53,7 @@ def test_the_engine_finds_the_same_on_each_resource_of_the_corpus(previews: Prev
     resources = {name: each for case in CASES.values() for name, each in declared(case.documents, case.name)}
     found = previews.findings(resources)
     by_case = Counter((case_of(name), rule) for rule, name, _ in found if RULES[rule].judge)
-    expected = Counter(
-        (case.name, rule)
-        for case in CASES.values()
-        for rule in (each.split()[0] for each in case.finds)
-        if RULES[rule].judge
-    )
-    assert by_case == expected
+    assert by_case == EXPECTED
 
 
 def case_of(name: str) -> str:
@@ -74,3 +76,17 @@ def test_the_engine_finds_the_same_in_each_stack_of_the_corpus(found: Found, nam
 @pytest.mark.parametrize("name", GOOD)
 def test_the_engine_finds_nothing_in_the_good_programs(found: Found, name: str) -> None:
     assert found[name] == []
+
+
+def test_what_the_engine_logs_is_judged_alike_on_each_resource_of_the_corpus(previews: Previews) -> None:
+    resources = {name: each for case in CASES.values() for name, each in declared(case.documents, case.name)}
+    logged = previews.logged(resources)
+    judged = Counter(
+        (case_of(name), rule.id)
+        for name, resource in logged.items()
+        if name in resources
+        for rule in RULES.values()
+        for _ in judge_resource(rule, resource, Pack())
+    )
+    assert logged.keys() >= resources.keys()
+    assert judged == EXPECTED

@@ -23,7 +23,7 @@ from posture.model.held import held_entries
 from posture.model.limits import Limit
 from posture.model.matrix import matrix
 from posture.model.posture import Grant, Permission, Posture, load_posture
-from posture.report.review import DEPLOYED, Failure, Found, Review
+from posture.report.review import DEPLOYED, Failure, Review
 from posture.report.review_markdown import LIMIT, MARKER, review_markdown
 from posture.verify.drift import drift_findings
 
@@ -71,7 +71,7 @@ def review(  # noqa: PLR0913, PLR0917 - what a review is made of
         against="main",
         difference=difference,
         matrix=matrix(after, application, new.name),
-        found=tuple(Found(each.rule, each.level, str(each)) for each in findings if not each.suppression),
+        found=tuple(each for each in findings if not each.suppression),
         suppressed=tuple(each for each in findings if each.suppression),
         drift=(),
         counts={"update": moved, "same": len(after.entries) - moved},
