@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import tenacity
+import yaml
 from rich.console import Console
 
 from posture.local import tools
@@ -26,6 +27,7 @@ from posture.model.settings import consul_host, consul_url
 from posture.program.engine import ONE_CHECKPOINT
 from tests.bench import model
 from tests.bench.engine import STACK, Engine
+from tests.bench.figures import timed
 from tests.bench.growth import MEGABYTES, SIZES, Growth
 from tests.bench.made import made_application, made_posture, write_project
 from tests.bench.policies import idle_pack, pack_options
@@ -45,8 +47,9 @@ _PREVIEW = ("preview", "--stack", STACK)
 _UP = ("up", "--stack", STACK, "--yes", "--skip-preview")
 _GROWTH = "exponent ≤ 1.15"
 _QUICK = "preview of one that lets registrations begin"
-_UNDER_IDLE = "preview with one idle policy"
-_BARE_CHECKED = "preview of a bare program with policies"
+_UNDER_IDLE = "preview under a pack of one idle policy"
+_CHECKED, _BARE_CHECKED = "preview under the policy pack", "preview of a bare program under the pack"
+_COMMENT, _JUDGED = "`posture preview`, with policies", "policies in it"
 _BARE_ONCE = "up of a bare program, recorded once"
 _BARE = """
 import json
@@ -82,7 +85,9 @@ def scale_growths() -> list[Growth]:
             what, {size: each[part][what] for size, each in figures.items() if what in each[part]}, unit, goal, floor
         )
 
-    preview, checked = (growth(1, what, goal=_GROWTH) for what in ("preview", "preview with policies"))
+    preview, comment, checked = (growth(1, what, goal=_GROWTH) for what in ("preview", _COMMENT, _CHECKED))
+    judged = growth(0, _JUDGED, goal=_GROWTH)
+    judging = Growth("", {size: figure + judged.figures[size] for size, figure in preview.figures.items()})
     quick, idle = (growth(1, what, floor=True) for what in (_QUICK, _UNDER_IDLE))
     up = growth(1, "up", goal=_GROWTH)
     bare, bare_checked, bare_up, bare_once = (
@@ -96,8 +101,10 @@ def scale_growths() -> list[Growth]:
         growth(0, "difference of two postures", goal=f"≤ 1 s, {_GROWTH}"),
         *(preview, bare, preview.over(bare, "preview ÷ bare program", "≤ 1.3")),
         *(quick, preview.over(quick, "preview ÷ such a bare program")),
-        *(checked, checked.over(preview, "preview with policies ÷ without", "≤ 1.3")),
-        *(idle, checked.over(idle, "preview with policies ÷ with that one")),
+        *(comment, comment.over(preview, "`posture preview` ÷ preview")),
+        *(judged, judging.over(preview, "preview and these policies ÷ preview", "≤ 1.3")),
+        *(checked, checked.over(preview, "preview under the policy pack ÷ without", "≤ 1.3")),
+        *(idle, checked.over(idle, "preview under the policy pack ÷ under that one")),
         *(bare_checked, bare_checked.over(bare, f"{_BARE_CHECKED} ÷ without", "≤ 1.3")),
         *(up, bare_up, up.over(bare_up, "up ÷ bare program")),
         *(bare_once, up.over(bare_once, "up ÷ such a bare program")),
@@ -119,21 +126,31 @@ def _measure(size: int) -> tuple[dict[str, float], dict[str, float]]:
             "preview": (ours, _PREVIEW),
             "preview of a bare program": (bare, _PREVIEW),
             _QUICK: (quick, _PREVIEW),
-            "preview with policies": (ours, checked),
+            _CHECKED: (ours, checked),
             _UNDER_IDLE: (ours, (*_PREVIEW, "--policy-pack", str(idle_pack(folder, ours.project)))),
             _BARE_CHECKED: (bare, (*_PREVIEW, *pack_options(bare.project))),
         }
         with _consul(folder):
             memory = {f"peak memory of the {process}": most for process, most in ours.memory(*checked).items()}
             bare.run(*_PREVIEW)  # warms up, as that has done for ours
-            rounds = [{what: engine.run(*words) for what, (engine, words) in ways.items()} for _ in range(PREVIEWS)]
+            rounds = [
+                {**{what: engine.run(*words) for what, (engine, words) in ways.items()}, _COMMENT: _comment(ours)}
+                for _ in range(PREVIEWS)
+            ]
         ups = {
             "up": _up(folder, ours.having(ONE_CHECKPOINT)),
             "up of a bare program": _up(folder, bare),
             _BARE_ONCE: _up(folder, bare.having(ONE_CHECKPOINT)),
         }
-    medians = {what: statistics.median(each[what] for each in rounds) for what in ways}
+    medians = {what: statistics.median(each[what] for each in rounds) for what in rounds[0]}
     return medians | ups, memory
+
+
+def _comment(engine: Engine) -> float:
+    """Seconds of the command that makes a pull request's comment, on the same project."""
+    posture = Path(sys.executable).with_name("posture")
+    command = (posture, "preview", "--stack", STACK)
+    return timed(lambda: subprocess.run(command, cwd=engine.project, check=True, stdout=subprocess.DEVNULL))
 
 
 def _up(folder: Path, engine: Engine) -> float:
@@ -168,7 +185,7 @@ def _declaring(project: Path, application: Application) -> Engine:
     write_project(project, application)
     values = {"localNetwork": NETWORK, "application": "made", "posture": "reading"}
     config = {f"consul-posture:{key}": value for key, value in values.items()}
-    (project / f"Pulumi.{STACK}.yaml").write_text(json.dumps({"config": config}))
+    (project / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": config}))
     return Engine.of(project)
 
 
