@@ -10,6 +10,7 @@ and a rule that reads it is dropped with an *advisory* word, whatever its level.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,9 @@ _JSON = frozenset({"configJson", "extraConfig"})
 
 _IN_LOG = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-"""What stands for an unknown value in a log of events, and what marks a secret (pulumi/sdk 3.259.0)."""
+_ELIDED = re.compile(r"\[secret\]|\[credential\]|\A<contents elided>\Z")
+"""What a log of events has for an unknown value, what marks a secret, and what stands for a secret of the configuration
+or a text asset (pulumi/pkg and sdk 3.259.0, `computedValuePlaceholder`, `SecretSig`, `filterPropertyValue`)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class _Unknown:
 
 
 UNKNOWN: Final = _Unknown("is not known yet")
-_LEFT_OUT: Final = _Unknown("is a secret, which the engine's log leaves out")
+_LEFT_OUT: Final = _Unknown("holds what the engine's log leaves out, such as a secret")
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,16 @@ def unveiled(value: Any) -> Any:  # noqa: ANN401 - any input
 
 
 def logged(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """A value of the engine's log of events (`filterPropertyValue` of pulumi/pkg 3.259.0), with these marks in it."""
+    """A value of the engine's log of events, with these marks in it."""
     if isinstance(value, dict):
         if value.get(_SIGNATURE) == _SECRET:
             return Secret(_LEFT_OUT)
         return {key: logged(each) for key, each in value.items()}
     if isinstance(value, list):
         return [logged(each) for each in value]
-    return UNKNOWN if value == _IN_LOG else value
+    if value == _IN_LOG:
+        return UNKNOWN
+    return _LEFT_OUT if isinstance(value, str) and _ELIDED.search(value) else value
 
 
 def hidden(value: Any) -> Any:  # noqa: ANN401 - any input

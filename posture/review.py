@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from policies.inputs import logged
 from policies.judging import judge
 from policies.reading import of_pulumi
-from policies.view import Certificate
+from policies.view import Certificate, Unreadable
 from policies.view import Stack as Judged
 from posture.cluster.entries import as_applied
 from posture.declared import declared
@@ -25,7 +25,7 @@ from posture.verify.drift import drift_findings
 from posture.verify.findings import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from policies.judging import Finding as Judgement
@@ -66,10 +66,10 @@ def review(stack: Stack, pack: Pack, base: Base | None) -> Review:
     changed = standing.changed if standing else []
     plan = preview(engine, refresh=bool(changed))
     then = before if before is not None else _entries(_read(plan, after=False))
-    # The engine's log leaves out what is in secrets; a certificate that a stack gives in PEM its settings have.
-    ours = {each.name: each for each in declared(stack.settings, application, posture, stack.name)}
-    certificates = {name: each for name, each in ours.items() if isinstance(each.view, Certificate)}
-    resources = tuple(certificates.get(each.name, each) for each in _read(plan, after=True))
+    resources = tuple(_read(plan, after=True))
+    if stack.settings.gateway_certificate:  # the engine's log leaves out what is in secrets
+        ours = declared(stack.settings, application, posture, stack.name)
+        resources = tuple(_with_certificates(resources, ours))
     now = _entries(resources)
     drift = _drift(standing, application, before_name) if standing else ()
     if standing and (changed or standing.unrecorded):
@@ -130,6 +130,14 @@ def _read(plan: Plan, *, after: bool) -> Iterable[Resource]:
         inputs = each.after if after else each.before
         if inputs is not None:
             yield of_pulumi(each.kind, each.name, logged(inputs))
+
+
+def _with_certificates(planned: Iterable[Resource], ours: Iterable[Resource]) -> Iterator[Resource]:
+    """The same with certificates where they can't be read and the stack's settings have them."""
+    certificates = {each.name: each.view for each in ours if isinstance(each.view, Certificate)}
+    for each in planned:
+        known = certificates.get(each.name) if isinstance(each.view, Unreadable) else None
+        yield replace(each, view=known) if known else each
 
 
 def _entries(resources: Iterable[Resource]) -> tuple[Entry, ...]:

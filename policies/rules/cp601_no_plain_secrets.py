@@ -10,12 +10,8 @@ from policies.view import Plain, Resource
 from posture.errors import InputError
 from posture.model.yaml_reader import read_yaml
 
-_FORMS = {
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "a JSON web token": re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}"),
-    # what the engine's log of events has instead of one
-    "a secret of the configuration": re.compile(r"\[secret\]"),
-}
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
 _NAMES = re.compile(
     r"(\A|[_-]|(?=[A-Z][a-z]))"
     r"(?i:token|password|passphrase|secret_?id|client_?secret|(encryption|gossip|private|api|access)_?key|http_?auth"
@@ -46,9 +42,10 @@ def _what(resource: Resource, plain: Plain) -> str | None:
     text = _ANY if plain.text is None else plain.text
     if resource.name.startswith("Secret/") and plain.place[0] in {"data", "stringData"}:
         return None if plain.key.endswith(".crt") else "a Secret's value"
-    for what, form in _FORMS.items():
-        if form.search(text):
-            return what
+    if _KEY.search(text):
+        return "a private key"
+    if _JSON_WEB_TOKEN.search(text):
+        return "a JSON web token"
     if _is_named_so(plain.key, text):
         return f"a {plain.key}"
     if plain.key == "kubeconfig" and ("\n" in text or text.lstrip().startswith("{")):  # else it is a path

@@ -13,7 +13,7 @@ from policies.judging import Finding, Pack, judge
 from policies.registry import RULES
 from policies.rule import STACK
 from policies.suppressions import load_suppressions
-from policies.view import Stack
+from policies.view import Certificate, Release, Stack
 from posture.declared import declared
 from posture.errors import InputError
 from posture.model.document import nearest, read_documents
@@ -111,7 +111,8 @@ def of_stacks(names: Sequence[str], pack: Pack) -> Judged:
         places = origins(project, application, settings.posture)
         own = pack.of_stack(name, settings.edition, str(state_folder(project, name)))
         for finding in judge(Stack(resources, application), own):
-            each = _place(finding, places, f"stacks/{settings.posture}.yaml")
+            of_settings = finding.subject and isinstance(finding.subject.view, Certificate | Release)
+            each = _place(finding, places, f"Pulumi.{name}.yaml" if of_settings else f"stacks/{settings.posture}.yaml")
             placed.setdefault((finding.rule.id, str(finding), finding.suppression, each.file, each.line), each)
         seen[name] = {resource.name for resource in resources}
         count += len(resources)

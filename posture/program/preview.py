@@ -67,7 +67,9 @@ def _plan(events: list[dict[str, Any]], diff: str) -> Plan:
         if "resourcePreEvent" in event:
             step = event["resourcePreEvent"]["metadata"]
             urn = step["urn"]
-            earlier = found.get(urn) or Planned(step["type"], urn.rpartition("::")[2], None, None)
+            if (step.get("new") or step.get("old") or {}).get("external"):
+                continue  # is only read, and not of the stack
+            earlier = found.get(urn) or Planned(step["type"], urn.split("::", 3)[-1], None, None)
             before = _inputs(step.get("old")) if earlier.before is None else earlier.before
             # A refresh, which comes first, has the old state for the new one; what stays has a step of its own.
             gone = step["op"].startswith(("delete", "refresh"))

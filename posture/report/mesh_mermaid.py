@@ -23,7 +23,8 @@ _GREY = "#8c959f"
 def mesh_mermaid(matrix: Matrix, difference: Difference) -> str | None:
     """Calls that change, thick where they open, and those that stay open around them; None where none changes."""
     changed: dict[tuple[str, str], str] = {}
-    for word, group in (("changes", difference.changed), ("closes", difference.closed), ("opens", difference.opened)):
+    stay = [change for change in difference.changed if change.cell.allowed]
+    for word, group in (("changes", stay), ("closes", difference.closed), ("opens", difference.opened)):
         changed |= {(change.cell.source, change.cell.destination): word for change in group}
     if not changed or len(changed) > _MOST:
         return None

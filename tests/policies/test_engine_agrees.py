@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from policies.judging import Pack, judge_resource
+from policies.judging import Pack, judge, judge_resource
 from policies.registry import RULES
+from policies.view import Stack
+from posture.model.application import load_application
+from tests.policies.conftest import ROOT
 from tests.policies.corpus_cases import CASES, Case
 
 if TYPE_CHECKING:
@@ -71,6 +74,26 @@ def found(previews: Previews) -> Found:
 @pytest.mark.parametrize("name", ABOUT_STACKS)
 def test_the_engine_finds_the_same_in_each_stack_of_the_corpus(found: Found, name: str) -> None:
     assert Counter(f"{rule} {resource}" for rule, _, resource in found[name]) == Counter(CASES[name].finds)
+
+
+@pytest.fixture(scope="module")
+def judged(previews: Previews) -> dict[str, Counter[str]]:
+    """What is found in the log of each program."""
+    programs = {name: dict(declared(case.program())) for name, case in {**ABOUT_STACKS, **GOOD}.items()}
+    application = load_application(ROOT / "apps" / "bookinfo.yaml")
+    logged = {name: previews.logged(program) for name, program in programs.items()}
+    stacks = {name: Stack(tuple(resources.values()), application) for name, resources in logged.items()}
+    return {
+        name: Counter(f"{each.rule.id} {each.resource}".strip() for each in judge(stack, Pack()))
+        for name, stack in stacks.items()
+    }
+
+
+@pytest.mark.parametrize("name", [*ABOUT_STACKS, *GOOD])
+def test_what_the_engine_logs_is_judged_alike_in_each_stack_of_the_corpus(
+    judged: dict[str, Counter[str]], name: str
+) -> None:
+    assert judged[name] == Counter(CASES[name].finds if name in CASES else ())
 
 
 @pytest.mark.parametrize("name", GOOD)
