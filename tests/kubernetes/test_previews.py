@@ -123,5 +123,6 @@ def test_a_certificate_in_a_secret_that_the_engine_s_log_leaves_out_is_judged(
     words = r"Secret/bookinfo/\S+ ends on \d{4}-\d\d-\d\d"
     (said,) = re.findall(rf"^\| 💡 CP303 \| ({words}) \|", comment, re.MULTILINE)
     assert said in engine
-    assert re.findall(words, policy) == [said]
+    placed = [(each["message"], each["file"]) for each in json.loads(policy)["findings"] if each["rule"] == "CP303"]
+    assert placed == [(said, f"Pulumi.{stack.name}.yaml")]
     assert key.splitlines()[1] not in comment + policy + engine
