@@ -24,7 +24,6 @@ __all__ = ["UNKNOWN", "NotKnownError", "Secret", "bare", "hidden", "known", "log
 _JSON = frozenset({"configJson", "extraConfig"})
 """Fields that hold a map as text: a config entry's body, and in Consul's chart an agent's configuration."""
 
-
 _IN_LOG = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 _ELIDED = re.compile(r"\[secret\]|\[credential\]|\A<contents elided>\Z")

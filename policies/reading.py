@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from policies.helm import is_consul
-from policies.inputs import NotKnownError, bare, known, plain_texts
+from policies.inputs import NotKnownError, bare, known, logged, plain_texts
 from policies.shapes import misfit, other_identity
 from policies.view import Certificate, ForeignEntry, Release, Resource, Unreadable
 from policies.workloads import KINDS as WORKLOADS
@@ -22,7 +22,7 @@ from posture.model.manifests import custom_resources, gateway_api
 if TYPE_CHECKING:
     from policies.view import View
 
-__all__ = ["of_config_entry", "of_kubernetes", "of_pulumi"]
+__all__ = ["of_config_entry", "of_kubernetes", "of_log", "of_pulumi"]
 
 _CONSUL_GROUP, _GATEWAY_GROUP = custom_resources.API_VERSION.partition("/")[0], gateway_api.GROUP
 _RELEASES = {"kubernetes:helm.sh/v3:Release", "kubernetes:helm.sh/v3:Chart", "kubernetes:helm.sh/v4:Chart"}
@@ -48,6 +48,11 @@ def of_pulumi(kind: str, name: str, inputs: dict[str, Any]) -> Resource:
         return of_kubernetes({"apiVersion": version, "kind": word, **inputs}, name)
     unread = Unreadable("no rule reads this type; use ConfigEntry") if _TYPED.fullmatch(kind) else None
     return Resource(f"{kind}/{name}", unread, tuple(plain_texts(inputs)))
+
+
+def of_log(kind: str, name: str, inputs: dict[str, Any]) -> Resource:
+    """The same, by inputs as the engine's log of events has them."""
+    return of_pulumi(kind, name, logged(inputs))
 
 
 def of_config_entry(kind: str, name: str, body: dict[str, Any]) -> Resource:

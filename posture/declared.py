@@ -8,6 +8,7 @@ from policies.inputs import Secret
 from policies.reading import of_config_entry, of_kubernetes, of_pulumi
 from posture.model.chart import CHART, chart_values
 from posture.model.entries import compile_entries
+from posture.model.manifests.gateway_api import render_certificate
 from posture.model.manifests.inventory import inventory
 
 if TYPE_CHECKING:
@@ -33,8 +34,5 @@ def declared(settings: Settings, application: Application, posture: Posture, sta
         release = {"chart": CHART, "version": settings.consul_chart_version, "values": values}
         yield of_pulumi("kubernetes:helm.sh/v3:Release", CHART, release)
     if settings.gateway_certificate:
-        metadata = placement.metadata(placement.certificate_name, placement.certificate_namespace)
-        texts = {"tls.crt": settings.gateway_certificate, "tls.key": Secret(None)}
-        secret = {"metadata": metadata, "type": "kubernetes.io/tls", "stringData": texts}
-        yield of_pulumi("kubernetes:core/v1:Secret", placement.certificate_name, secret)
+        yield of_kubernetes(render_certificate(placement, settings.gateway_certificate, Secret(None)))
     yield from map(of_kubernetes, inventory(application, posture, settings, stack))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from policies.inputs import logged
 from policies.judging import judge
-from policies.reading import of_pulumi
+from policies.reading import of_log
 from policies.view import Certificate, Unreadable
 from policies.view import Stack as Judged
 from posture.cluster.entries import as_applied
@@ -129,7 +128,7 @@ def _read(plan: Plan, *, after: bool) -> Iterable[Resource]:
     for each in plan.resources:
         inputs = each.after if after else each.before
         if inputs is not None:
-            yield of_pulumi(each.kind, each.name, logged(inputs))
+            yield of_log(each.kind, each.name, inputs)
 
 
 def _with_certificates(planned: Iterable[Resource], ours: Iterable[Resource]) -> Iterator[Resource]:

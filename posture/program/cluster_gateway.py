@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_kubernetes as k8s
 
+from posture.model.manifests.gateway_api import render_certificate
 from posture.program.manifest import manifest_resource
 
 if TYPE_CHECKING:
@@ -56,11 +57,11 @@ class ClusterGateway(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _secret(self, placement: Placement, pem: Pem) -> pulumi.Resource:
-        metadata = placement.metadata(placement.certificate_name, placement.certificate_namespace)
+        secret = render_certificate(placement, pem.certificate, pem.key)
         return k8s.core.v1.Secret(
             f"Secret/{placement.certificate_name}",
-            metadata=k8s.meta.v1.ObjectMetaArgs(**metadata),
-            type="kubernetes.io/tls",
-            string_data={"tls.crt": pem.certificate, "tls.key": pem.key},
+            metadata=k8s.meta.v1.ObjectMetaArgs(**secret["metadata"]),
+            type=secret["type"],
+            string_data=secret["stringData"],
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policies.inputs import logged
 from policies.judging import Pack, judge
-from policies.reading import of_pulumi
+from policies.reading import of_log
 from policies.view import Stack
 from posture.garbage import collect_seldom
 from posture.model.access import Access, Request
@@ -93,7 +92,7 @@ def _measure(size: int) -> dict[str, float]:
 
 def _judged(inputs: Iterable[dict[str, Any]], application: Application) -> object:
     """All rules on resources as the engine's log of events has them, which is what `posture preview` does."""
-    resources = tuple(of_pulumi("consul:ConfigEntry", each["name"], logged(each)) for each in inputs)
+    resources = tuple(of_log("consul:ConfigEntry", each["name"], each) for each in inputs)
     return judge(Stack(resources, application), Pack())
 
 

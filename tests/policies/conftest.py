@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from policies.inputs import logged
-from policies.reading import of_pulumi
+from policies.reading import of_log
 from posture.local.plugins.locate import plugin_path
 from posture.program.engine import Engine
 from posture.program.preview import preview
@@ -48,12 +47,10 @@ class Previews:
     environment: Mapping[str, str]
 
     def run(self, resources: Mapping[str, tuple[str, Any]], *options: str, check: int) -> str:
-        file = self.folder / f"resources-{uuid.uuid4()}.json"
-        file.write_text(json.dumps(resources))
         done = subprocess.run(
             [self.pulumi, "preview", "--stack", "dev", "--non-interactive", *options],
             cwd=self.folder,
-            env={**self.environment, "RESOURCES": str(file)},
+            env=self._declaring(resources),
             capture_output=True,
             text=True,
             timeout=120,
@@ -74,12 +71,15 @@ class Previews:
 
     def logged(self, resources: Mapping[str, tuple[str, Any]]) -> dict[str, Resource]:
         """What rules see of resources in the engine's log of events, by their names in the program."""
+        environment = self._declaring(resources)
+        plan = preview(Engine(self.pulumi, self.folder, "dev", self.folder, environment, own_backend=False))
+        return {each.name: of_log(each.kind, each.name, each.after or {}) for each in plan.resources}
+
+    def _declaring(self, resources: Mapping[str, tuple[str, Any]]) -> dict[str, str]:
+        """The environment of an engine whose program declares these."""
         file = self.folder / f"resources-{uuid.uuid4()}.json"
         file.write_text(json.dumps(resources))
-        environment = {**self.environment, "RESOURCES": str(file)}
-        plan = preview(Engine(self.pulumi, self.folder, "dev", self.folder, environment, own_backend=False))
-        planned = ((each.name, each.kind, logged(each.after)) for each in plan.resources)
-        return {name: of_pulumi(kind, name, inputs) for name, kind, inputs in planned}
+        return {**self.environment, "RESOURCES": str(file)}
 
 
 @pytest.fixture(scope="session")

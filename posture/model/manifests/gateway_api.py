@@ -23,6 +23,7 @@ __all__ = [
     "GROUP",
     "KINDS",
     "read_gateway_object",
+    "render_certificate",
     "render_gateway",
     "render_reference_grant",
     "render_route",
@@ -84,6 +85,17 @@ def render_route(entry: Entry, placement: Placement, ports: Mapping[str, int]) -
                 for rule in entry.body["Rules"]
             ],
         },
+    }
+
+
+def render_certificate(placement: Placement, certificate: str, key: object) -> Manifest:
+    """The gateway's TLS Secret, where its certificate is given in PEM; the key may be anything that stands for one."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": placement.metadata(placement.certificate_name, placement.certificate_namespace),
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": certificate, "tls.key": key},
     }
 
 
